@@ -1,0 +1,82 @@
+"""A device as the job sees it: a tree of interface clients, and how a path finds one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from flowrunner.errors import PipelineError, near
+from flowrunner.interface import Interface
+
+I = TypeVar("I", bound=Interface)  # noqa: E741
+
+
+@dataclass(slots=True)
+class Device:
+    """One node of the tree. `clients` are the interfaces that this node offers, most special first."""
+
+    name: str
+    type: str
+    interfaces: tuple[type[Interface], ...] = ()
+    client: Interface | None = None
+    children: dict[str, Device] = field(default_factory=dict)
+
+    def walk(self, prefix: str = "") -> Iterator[tuple[str, Device]]:
+        """Each node with its dotted path below this one, parents first; this one's path is empty."""
+        yield prefix, self
+        for name, child in self.children.items():
+            yield from child.walk(f"{prefix}.{name}" if prefix else name)
+
+    def offers(self, *wanted: type[Interface]) -> bool:
+        """Whether this very node has one of the interfaces."""
+        return any(issubclass(have, wanted) for have in self.interfaces)
+
+    def find(self, *wanted: type[Interface], path: str = "") -> str:
+        """The path of the node that offers one of `wanted`, at or below `path`.
+
+        The shallowest wins; two of the same depth are an error that lists them, unless one bears the interface's name.
+
+        Raises:
+            PipelineError: no such path, none that offers it, or several.
+        """
+        start = self.at(path)
+        name = wanted[0].name
+        found = [(p, node) for p, node in start.walk(path) if node.offers(*wanted)]
+        if not found:
+            offered = sorted({i.name for _, node in start.walk() for i in node.interfaces})
+            raise PipelineError(
+                f"'{path or self.name}' offers no {name}",
+                code="no-interface",
+                help=f"it offers {', '.join(offered) or 'nothing'}",
+            )
+        depth = min(p.count(".") + bool(p) for p, _ in found)
+        nearest = [p for p, _ in found if p.count(".") + bool(p) == depth]
+        named = [p for p in nearest if p.rpartition(".")[2] == name]
+        choices = nearest if len(nearest) == 1 else named or nearest
+        if len(choices) > 1:
+            raise PipelineError(
+                f"'{path or self.name}' offers {name} more than once",
+                code="ambiguous-device",
+                help="name one with device: " + " or ".join(f"{self.name}.{p}" for p in choices),
+            )
+        return choices[0]
+
+    def at(self, path: str) -> Device:
+        """The node at `path`.
+
+        Raises:
+            PipelineError: there is none.
+        """
+        node = self
+        for part in path.split(".") if path else ():
+            if part not in node.children:
+                raise PipelineError(
+                    f"'{node.name}' has no part '{part}'", code="unknown-device", help=near(part, node.children)
+                )
+            node = node.children[part]
+        return node
+
+
+Devices = Mapping[str, Device]
+"""The devices of a scope by role."""

@@ -1,0 +1,1 @@
+"""From plan to outcome: task tree, deadlines, retries, journal, consoles, events."""

@@ -1,0 +1,130 @@
+"""What an interface is: typed calls that run beside the device, and methods that run beside the job."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import wraps
+from typing import Any, ClassVar, Literal, ParamSpec, Protocol, Self, TypeVar, cast
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CallKind = Literal["unary", "iterator", "stream"]
+
+
+class ByteStream(Protocol):
+    """A connection that carries bytes both ways; how they are cut into pieces means nothing."""
+
+    async def receive(self) -> bytes:
+        """Wait for some bytes.
+
+        Raises:
+            anyio.EndOfStream: the far end closed it.
+        """
+        ...
+
+    async def send(self, data: bytes, /) -> None:
+        """Send all of `data`.
+
+        Raises:
+            anyio.BrokenResourceError: the far end is gone.
+        """
+        ...
+
+
+class Transport(Protocol):
+    """How a client reaches its driver: directly in this process, or over gRPC."""
+
+    async def call(self, method: str, arguments: Mapping[str, Any]) -> Any:
+        """Call a method that answers once."""
+        ...
+
+    def iterate(self, method: str, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
+        """Call a method that answers many times."""
+        ...
+
+    def stream(self, method: str, arguments: Mapping[str, Any]) -> AbstractAsyncContextManager[ByteStream]:
+        """Open a byte stream."""
+        ...
+
+
+def call(method: Callable[P, R]) -> Callable[P, R]:
+    """Mark a method as running where the hardware is; it returns an awaitable or an async iterator."""
+    kind: CallKind = "unary" if inspect.iscoroutinefunction(method) else "iterator"
+    method.__flowrunner_call__ = kind  # type: ignore[attr-defined]
+    return method
+
+
+def stream(
+    method: Callable[P, AbstractAsyncContextManager[ByteStream]],
+) -> Callable[P, AbstractAsyncContextManager[ByteStream]]:
+    """Mark a method as opening a byte stream to where the hardware is."""
+    method.__flowrunner_call__ = "stream"  # type: ignore[attr-defined]
+    return method
+
+
+class Interface(ABC):
+    """A capability: `@call` and `@stream` methods run beside the device, the rest beside the job.
+
+    `name` is the word of the language (`power`), `jumpstarter` the client class that it is wire-compatible with.
+    """
+
+    name: ClassVar[str]
+    jumpstarter: ClassVar[str | None] = None
+
+    @classmethod
+    def calls(cls) -> dict[str, CallKind]:
+        """Each marked method of this interface, with how it answers."""
+        return {
+            name: cast(CallKind, method.__flowrunner_call__)
+            for base in reversed(cls.__mro__)
+            for name, method in vars(base).items()
+            if hasattr(method, "__flowrunner_call__")
+        }
+
+    @classmethod
+    def client(cls, transport: Transport) -> Self:
+        """This interface, with each marked method going over `transport`."""
+        members = {name: _remote(getattr(cls, name), name, kind, transport) for name, kind in cls.calls().items()}
+        return cast(Self, type(f"{cls.__name__}Client", (cls,), members)())
+
+
+def _remote(method: Callable[..., Any], name: str, kind: CallKind, transport: Transport) -> Callable[..., Any]:
+    signature = inspect.signature(method)
+
+    def bind(self: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        arguments = dict(signature.bind(self, *args, **kwargs).arguments)
+        del arguments["self"]
+        return arguments
+
+    send: dict[CallKind, Callable[[str, Mapping[str, Any]], Any]] = {
+        "unary": transport.call,
+        "iterator": transport.iterate,
+        "stream": transport.stream,
+    }
+
+    @wraps(method)
+    def forward(self: object, *args: Any, **kwargs: Any) -> Awaitable[Any] | AsyncIterator[Any]:
+        return cast("Awaitable[Any]", send[kind](name, bind(self, args, kwargs)))
+
+    del forward.__dict__["__isabstractmethod__"]
+    return forward
+
+
+class Direct:
+    """The transport to a driver in this process: each call is a plain call."""
+
+    def __init__(self, driver: Interface) -> None:
+        self.driver = driver
+
+    async def call(self, method: str, arguments: Mapping[str, Any]) -> Any:
+        return await getattr(self.driver, method)(**arguments)
+
+    def iterate(self, method: str, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
+        return cast("AsyncIterator[Any]", getattr(self.driver, method)(**arguments))
+
+    def stream(self, method: str, arguments: Mapping[str, Any]) -> AbstractAsyncContextManager[ByteStream]:
+        return cast("AbstractAsyncContextManager[ByteStream]", getattr(self.driver, method)(**arguments))

@@ -1,0 +1,1 @@
+"""From text to plan: pure, no effect but reading files."""

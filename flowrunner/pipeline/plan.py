@@ -1,0 +1,187 @@
+"""The plan: all that a run will do, checked and frozen. `flow plan` prints it, the engine walks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from flowrunner.errors import Blame, Span
+from flowrunner.expressions import Expression
+from flowrunner.interface import Interface
+from flowrunner.model import Duration, Kind, Type
+from flowrunner.step import Step
+
+Value = Any
+"""Plain data in which an `Expression` may stand for any scalar."""
+
+RetryReason = Literal["infra", "device", "timeout", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """The pause before attempt n+1: initial * factor**(n-1), at most `max`, lengthened by up to `jitter` of itself."""
+
+    initial: Duration = Duration(0)
+    factor: float = 1.0
+    max: Duration | None = None
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """When and how a node is tried again."""
+
+    attempts: int
+    on: tuple[RetryReason, ...]
+    backoff: Backoff = Backoff()
+    attempt_timeout: Duration | Expression | None = None
+    between: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """A pattern that is looked for beside the steps of a scope."""
+
+    pattern: str
+    outcome: Literal["failed", "errored"] = "failed"
+    blame: Blame | None = None
+    grace: Duration | Expression = Duration(0)
+    device: str | None = None
+    where: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRequest:
+    """A role and what must fill it.
+
+    `selector` is Kubernetes label selector text. `requires` are interface names from the author; `needs` is what the
+    steps use: (part of the device or "", interfaces of which one is enough, the step's place).
+    """
+
+    role: str
+    selector: str
+    requires: tuple[str, ...] = ()
+    needs: tuple[tuple[str, tuple[type[Interface], ...], Span], ...] = ()
+    duration: Duration = Duration(1800)
+    safe_state: Mapping[str, str] | Literal["keep"] = field(default_factory=lambda: {"power": "off"})
+    where: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """What every step and block has. `path` is unique in the plan: ids or `<action><position>`, joined by dots."""
+
+    path: str
+    id: str | None
+    name: str
+    where: Span
+    condition: Expression | None = None
+    timeout: Duration | Expression | None = None
+    idle_timeout: Duration | Expression | None = None
+    retry: Retry | None = None
+    on_failure: Literal["stop", "continue"] = "stop"
+    severity: Literal["error", "warning"] = "error"
+    foreach: Value | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepNode(Node):
+    """One action with its parameters. `places` gives the span of each parameter by its path of keys and positions.
+
+    `device` is a full path such as `dut` or `dut.console2`; None when the action needs no device.
+    """
+
+    action: str
+    step: type[Step]
+    values: Mapping[str, Value]
+    places: Mapping[tuple[str | int, ...], Span] = field(default_factory=dict)
+    kind: Kind
+    interruptible: bool = True
+    device: str | None = None
+    outputs: Mapping[str, Type] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """When a background command counts as up: a line of its output matches."""
+
+    pattern: str
+    within: Duration | Expression = Duration(30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Background(Node):
+    """A `run` or `shell` that goes on beside the rest of its scope."""
+
+    body: StepNode
+    ready: Ready | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """A body with what surrounds it. `steps` is the body; `last` is `finally`."""
+
+    devices: tuple[DeviceRequest, ...] = ()
+    watch: tuple[Watch, ...] = ()
+    steps: tuple[Node, ...] = ()
+    rescue: tuple[Node, ...] = ()
+    last: tuple[Node, ...] = ()
+    timeout: Duration | Expression | None = None
+    finally_timeout: Duration | Expression | None = None
+    queue_timeout: Duration | Expression | None = None
+    outputs: Mapping[str, Expression | Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block(Node):
+    """`group` or `lease`: a scope as a step."""
+
+    action: Literal["group", "lease"]
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One job. A pipeline with only `steps` is one job named after the pipeline."""
+
+    id: str
+    scope: Scope
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The whole of a compiled pipeline. `inputs` are resolved values, `secrets` the declared names."""
+
+    file: Path
+    name: str
+    description: str | None
+    inputs: Mapping[str, Any]
+    input_types: Mapping[str, Type]
+    secrets: tuple[str, ...]
+    jobs: tuple[Job, ...]
+    digest: str
+    """SHA-256 of the plan's canonical JSON."""
+
+    sources: Mapping[str, str]
+    """Text of each file by its name in spans, for excerpts and the report."""
+
+    def walk(self) -> Iterator[Node]:
+        """Every node of every scope, parents first."""
+        for job in self.jobs:
+            yield from walk(job.scope)
+
+
+def walk(scope: Scope) -> Iterator[Node]:
+    """Every node of `scope`, parents first, in the order of the file."""
+    for node in (*scope.steps, *scope.rescue, *scope.last):
+        yield node
+        if isinstance(node, Block):
+            yield from walk(node.scope)
+        elif isinstance(node, Background):
+            yield node.body
+        for between in node.retry.between if node.retry else ():
+            yield between

@@ -1,0 +1,83 @@
+"""Where drivers and steps come from: a type is a module path under a registered package."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pkgutil import iter_modules
+from types import MappingProxyType
+from typing import Literal, TypeVar, cast
+
+from flowrunner.errors import FlowrunnerError, near
+
+T = TypeVar("T")
+Group = Literal["flowrunner.drivers", "flowrunner.steps"]
+
+BUILTIN: Mapping[Group, str] = {"flowrunner.drivers": "flowrunner_drivers", "flowrunner.steps": "flowrunner_steps"}
+
+
+class UnknownType(FlowrunnerError):
+    """No module of that name under any registered package."""
+
+    def __init__(self, group: Group, name: str) -> None:
+        noun = group.removeprefix("flowrunner.").removesuffix("s")
+        super().__init__(f"there is no {noun} '{name}'", help=near(name, types(group)))
+
+
+class BrokenPlugin(FlowrunnerError):
+    """A module that was found and is no good."""
+
+
+@cache
+def types(group: Group) -> Mapping[str, str]:
+    """Every type in `group` with its module, found without importing one of them."""
+    found: dict[str, str] = {}
+    _walk(BUILTIN[group], BUILTIN[group], "", found)
+    for entry in entry_points(group=group):
+        if entry.value != BUILTIN[group]:
+            _walk(entry.value, entry.value, f"{entry.name}/", found)
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def _walk(package: str, root: str, prefix: str, found: dict[str, str]) -> None:
+    spec = find_spec(package)
+    for module in iter_modules(spec.submodule_search_locations if spec else ()):
+        name = f"{package}.{module.name}"
+        if module.ispkg:
+            _walk(name, root, prefix, found)
+        elif not module.name.startswith("_"):
+            found[prefix + name.removeprefix(f"{root}.")] = name
+
+
+def load(group: Group, base: type[T], name: str) -> type[T]:
+    """The one public subclass of `base` in the module that `name` stands for.
+
+    Raises:
+        UnknownType: no such type.
+        BrokenPlugin: the module cannot be imported, or does not define exactly one.
+    """
+    if name not in types(group):
+        raise UnknownType(group, name)
+    return cast("type[T]", _load(types(group)[name], base))
+
+
+@cache
+def _load(path: str, base: type[object]) -> type[object]:
+    try:
+        module = import_module(path)
+    except ImportError as error:
+        missing = error.name or str(error)
+        raise BrokenPlugin(f"{path} needs the package '{missing}'", help="install it, or flowrunner[all]") from error
+    found = [
+        member
+        for name, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, base) and member.__module__ == path and not name.startswith("_")
+    ]
+    if len(found) != 1:
+        names = ", ".join(c.__name__ for c in found) or "none"
+        raise BrokenPlugin(f"{path} must define exactly one public {base.__name__}, found {names}")
+    return found[0]

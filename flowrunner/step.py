@@ -1,0 +1,171 @@
+"""What a step is: a model whose fields are the YAML keys, and a run method that gets a context."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict
+
+from flowrunner.console.patterns import Match, Pattern, Reject
+from flowrunner.interface import Interface
+from flowrunner.model import Duration, Kind, Model
+
+I = TypeVar("I", bound=Interface)  # noqa: E741
+
+
+class Outputs(BaseModel):
+    """Base of what later steps may read: declared, typed, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Step(Model, ABC):
+    """One action: its fields are the keys in YAML, the class docstring is its documentation page.
+
+    `shorthand` names the field that a bare scalar fills, `kind` is what a miss means unless the author says so,
+    `interfaces` are those that the device must offer, one of them is enough; empty means that no device is needed.
+    """
+
+    shorthand: ClassVar[str | None] = None
+    kind: ClassVar[Kind] = "test"
+    interfaces: ClassVar[tuple[type[Interface], ...]] = ()
+
+    @abstractmethod
+    async def run(self, context: Context) -> Outputs | None:
+        """Do it.
+
+        Raises:
+            ExpectationError: what was expected did not come.
+            BenchError: a device or tool did not do as asked.
+        """
+
+    @classmethod
+    def outputs_model(cls) -> type[Outputs] | None:
+        """What `run` returns, from its annotation."""
+        declared = get_type_hints(cls.run).get("return")
+        kinds = getattr(declared, "__args__", (declared,))
+        return next((k for k in kinds if isinstance(k, type) and issubclass(k, Outputs)), None)
+
+
+class ConsoleSession(ABC):
+    """One console of the run: a cursor over its log. What an expect has matched is never matched again."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def cursor(self) -> int:
+        """Offset in the raw log up to which everything has been matched."""
+
+    @property
+    @abstractmethod
+    def end(self) -> int:
+        """Offset of the next byte that will arrive."""
+
+    @abstractmethod
+    async def send(self, data: bytes, *, delay: float = 0.0, secret: bool = False) -> None:
+        """Write to the target; `delay` is in seconds between two bytes."""
+
+    @abstractmethod
+    async def expect(
+        self, patterns: Sequence[Pattern], *, within: float | None = None, reject: Sequence[Reject] = ()
+    ) -> Match:
+        """Wait for the earliest match behind the cursor and move the cursor behind it; `within` is in seconds.
+
+        Raises:
+            ExpectationError: time ran out, or a rejected pattern came first.
+            BenchError: the console is gone.
+        """
+
+    @abstractmethod
+    async def quiet(self, seconds: float) -> None:
+        """Wait until nothing arrived for so long."""
+
+    @abstractmethod
+    def skip(self) -> int:
+        """Move the cursor to the end; returns the new cursor."""
+
+    @abstractmethod
+    def read(self, start: int, end: int | None = None) -> bytes:
+        """Bytes of the raw log from `start` to `end`."""
+
+
+class Context(ABC):
+    """What a step may use. The engine makes one for each attempt."""
+
+    folder: Path
+    """The folder of the pipeline's file: relative paths start here."""
+
+    work: Path
+    """A scratch folder of this attempt; it is removed behind it."""
+
+    environment: dict[str, str]
+    """The environment for commands: that of the runner and FLOW_* facts of this run."""
+
+    update_snapshots: bool
+    """Whether goldens are to be written (`flow run --update-snapshots`)."""
+
+    ci: bool
+    """Whether this runs unattended: a missing golden is a failure then."""
+
+    @abstractmethod
+    def now(self) -> Duration:
+        """Seconds since the run started."""
+
+    @abstractmethod
+    def remaining(self) -> float | None:
+        """Seconds until the nearest deadline above this step; None when there is none."""
+
+    @abstractmethod
+    def use(self, *wanted: type[I], path: str | None = None) -> I:
+        """The client of the step's device that offers one of `wanted`; `path` names a part of it."""
+
+    @abstractmethod
+    def find(self, path: str) -> Any:
+        """The client at a full path such as `dut.power`, whatever it offers."""
+
+    @abstractmethod
+    def console(self, path: str | None = None) -> ConsoleSession:
+        """The console session of the step's device."""
+
+    @abstractmethod
+    def path(self, text: str) -> Path:
+        """A path of the author's, relative to the pipeline's folder."""
+
+    @abstractmethod
+    def artifact(self, name: str, *, title: str | None = None) -> Path:
+        """A new file in the run's folder, kept and shown in the report; a name that is taken gets a number.
+
+        Write it before the step ends: it is recorded then.
+        """
+
+    @abstractmethod
+    def log(self, message: str, *, level: Literal["info", "warning", "error"] = "info") -> None:
+        """A line for people, in the terminal and the report."""
+
+    @abstractmethod
+    def progress(self, done: float, total: float | None = None, *, unit: str = "B") -> None:
+        """How far the step is; also a sign of life for `idle_timeout`."""
+
+    @abstractmethod
+    def output(self, data: bytes, *, stream: Literal["stdout", "stderr"] = "stdout") -> None:
+        """Live output of a command, shown and logged as it comes."""
+
+    @abstractmethod
+    def measurement(self, values: dict[str, Any]) -> None:
+        """A measurement with its limits and verdict, for the reports."""
+
+    @abstractmethod
+    def created(self, kind: Literal["process", "folder", "file"], **facts: Any) -> AbstractContextManager[None]:
+        """Record in the journal what is about to exist, and afterwards that it is gone, so that `flow recover` can clean up.
+
+        For `process` the facts are known only when it runs: give `group` (a process group's id) right after the start.
+        """
+
+    @abstractmethod
+    def stop(self, outcome: Literal["passed", "failed", "errored"], message: str) -> None:
+        """End the run's body here with this outcome; `finally` still runs. Does not return."""

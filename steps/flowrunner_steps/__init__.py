@@ -1,0 +1,1 @@
+"""The actions that come with flowrunner: one file per action."""
