@@ -47,9 +47,11 @@ def _walk(package: str, root: str, prefix: str, found: dict[str, str]) -> None:
     spec = find_spec(package)
     for module in iter_modules(spec.submodule_search_locations if spec else ()):
         name = f"{package}.{module.name}"
+        if module.name.startswith("_"):
+            continue
         if module.ispkg:
             _walk(name, root, prefix, found)
-        elif not module.name.startswith("_"):
+        else:
             found[prefix + name.removeprefix(f"{root}.")] = name
 
 
