@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from flowrunner.errors import PipelineError, near
 from flowrunner.interface import Interface
 
-I = TypeVar("I", bound=Interface)  # noqa: E741
+InterfaceType = type[Interface]
 
 
 @dataclass(slots=True)
@@ -18,7 +17,7 @@ class Device:
 
     name: str
     type: str
-    interfaces: tuple[type[Interface], ...] = ()
+    interfaces: tuple[InterfaceType, ...] = ()
     client: Interface | None = None
     children: dict[str, Device] = field(default_factory=dict)
 
@@ -28,11 +27,11 @@ class Device:
         for name, child in self.children.items():
             yield from child.walk(f"{prefix}.{name}" if prefix else name)
 
-    def offers(self, *wanted: type[Interface]) -> bool:
+    def offers(self, *wanted: InterfaceType) -> bool:
         """Whether this very node has one of the interfaces."""
         return any(issubclass(have, wanted) for have in self.interfaces)
 
-    def find(self, *wanted: type[Interface], path: str = "") -> str:
+    def find(self, *wanted: InterfaceType, path: str = "") -> str:
         """The path of the node that offers one of `wanted`, at or below `path`.
 
         The shallowest wins; two of the same depth are an error that lists them, unless one bears the interface's name.
@@ -61,6 +60,14 @@ class Device:
                 help="name one with device: " + " or ".join(f"{self.name}.{p}" for p in choices),
             )
         return choices[0]
+
+    def methods(self, part: str, method: str) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """The paths and bound methods that `part` stands for: a path, or an interface that any of the parts offers."""
+        nodes = list(self.walk())
+        named = [(path, node) for path, node in nodes if path and path == part]
+        offering = [(path, node) for path, node in nodes if any(i.name == part for i in node.interfaces)]
+        for path, node in named or offering:
+            yield path, getattr(node.client, method)
 
     def at(self, path: str) -> Device:
         """The node at `path`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import wraps
 from typing import Any, ClassVar, Literal, ParamSpec, Protocol, Self, TypeVar, cast
@@ -88,8 +88,27 @@ class Interface(ABC):
     @classmethod
     def client(cls, transport: Transport) -> Self:
         """This interface, with each marked method going over `transport`."""
-        members = {name: _remote(getattr(cls, name), name, kind, transport) for name, kind in cls.calls().items()}
-        return cast(Self, type(f"{cls.__name__}Client", (cls,), members)())
+        return cast(Self, client((cls,), transport))
+
+
+def client(interfaces: Sequence[type[Interface]], transport: Transport) -> Interface:
+    """One object that is each of `interfaces`, with each marked method going over `transport`."""
+    bases = tuple(i for i in interfaces if not any(other is not i and issubclass(other, i) for other in interfaces))
+    members = {
+        name: _remote(getattr(base, name), name, kind, transport)
+        for base in reversed(bases)
+        for name, kind in base.calls().items()
+    }
+    return cast(Interface, type(f"{''.join(base.__name__ for base in bases)}Client", bases, members)())
+
+
+def offered(kind: type) -> tuple[type[Interface], ...]:
+    """The interfaces that a driver's class implements, most special first."""
+    return tuple(
+        base
+        for base in kind.__mro__
+        if issubclass(base, Interface) and inspect.isabstract(base) and "name" in vars(base)
+    )
 
 
 def _remote(method: Callable[..., Any], name: str, kind: CallKind, transport: Transport) -> Callable[..., Any]:

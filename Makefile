@@ -1,0 +1,68 @@
+# Each target does its own set-up from a fresh checkout. `make demo` is the main job, `make test` passes the tests.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+PEERS  := .cache/peers/.ready
+EDITOR := .cache/editor/.ready
+
+QEMU   := qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils
+GUEST  := mke2fs:e2fsprogs cpio:cpio zstd:zstd xz:xz-utils
+TOOLS  := bmaptool:bmap-tools socat:socat chromium:chromium npm:npm node:nodejs losetup:mount
+
+.PHONY: demo test test-fast check fix bench generate clean
+
+demo: $(READY)
+	@tools/need.sh $(QEMU) $(GUEST)
+	@$(BIN)/python tools/build_guest.py
+	$(BIN)/flow run pipelines/boot-test.yaml
+
+test: $(READY) $(EDITOR) check
+	@tools/need.sh $(QEMU) $(GUEST) $(TOOLS)
+	@$(BIN)/python tools/build_guest.py
+	$(BIN)/pytest -q -m "not machine and not browser and not editor" -n 2
+	$(BIN)/pytest -q -m "machine or browser or editor"
+
+test-fast: $(READY)
+	$(BIN)/pytest -q -m "not machine and not browser and not editor" -n 2
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python tools/generate.py --check
+
+fix: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+generate: $(READY)
+	$(BIN)/python tools/generate.py
+
+bench: $(READY) $(PEERS)
+	@tools/need.sh $(QEMU) $(GUEST) $(TOOLS)
+	$(BIN)/python -m benchmarks
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --upgrade pip
+	$(BIN)/pip install -q -e '.[all]' --group dev
+	@touch $@
+
+$(PEERS): benchmarks/peers.txt
+	$(PYTHON) -m venv .cache/peers
+	.cache/peers/bin/pip install -q --upgrade pip
+	.cache/peers/bin/pip install -q -r benchmarks/peers.txt
+	@touch $@
+
+$(EDITOR): tests/editor/package.json
+	@tools/need.sh npm:npm node:nodejs
+	mkdir -p .cache/editor && cp tests/editor/package.json .cache/editor/
+	npm install --silent --no-audit --no-fund --prefix .cache/editor
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .cache runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,67 @@
+"""The commands of `flow`: a table, of which only what was asked for is loaded."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+import typer
+
+COMMANDS = {
+    "run": "Run a pipeline",
+    "check": "Check pipelines without touching a device",
+    "plan": "Show what a pipeline would do",
+    "init": "Write a first pipeline and lab that run",
+    "runs": "List the runs of this folder",
+    "report": "Write the reports of a run again, or print its summary",
+    "recover": "Clean up behind a run that was killed",
+    "leases": "Show who holds which device of this machine",
+    "actions": "List the actions, or show one",
+    "drivers": "List the driver types, or show one",
+    "schema": "Print a JSON Schema, or write them all",
+}
+"""Each command with its help; its code is the function of that name in `flowrunner.cli.<name>`."""
+
+EXIT_INTERNAL = 5
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run the command that `arguments` name, and exit."""
+    words = os.environ.get("COMP_WORDS", "").split()[1:] if "_FLOW_COMPLETE" in os.environ else arguments
+    wanted = next((word for word in words if word in COMMANDS), None)
+    try:
+        _build(wanted)(args=list(arguments), prog_name="flow")
+    except BrokenPipeError:
+        # Whoever reads the output has gone: not worth a word, and Python must not complain at its end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
+
+
+def _build(wanted: str | None) -> typer.Typer:
+    app = typer.Typer(
+        name="flow", rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True,
+        help="A declarative workflow runner for hardware: YAML pipelines that lease, flash, boot and check devices.",
+        epilog="flow COMMAND --help tells more. FLOW_RUNS, FLOW_LAB, FLOW_INPUT_* and FLOW_SECRET_* set defaults.",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )  # fmt: skip
+    app.callback()(_options)
+    for name, help in COMMANDS.items():
+        app.command(name, help=None if name == wanted else help)(_load(name) if name == wanted else _unloaded)
+    return app
+
+
+def _options(version: bool = typer.Option(False, "--version", "-V", help="Print the version")) -> None:
+    if version:
+        raise RuntimeError("--version is answered before this is loaded")
+
+
+def _load(name: str) -> Callable[..., None]:
+    command: Callable[..., None] = getattr(import_module(f"flowrunner.cli.{name}"), name)
+    return command
+
+
+def _unloaded() -> None:
+    raise RuntimeError("this command was not loaded")

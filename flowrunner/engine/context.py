@@ -1,0 +1,149 @@
+"""The context of one attempt of one step."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TypeVar, cast
+
+import anyio
+
+from flowrunner.engine.held import Held
+from flowrunner.engine.result import Result
+from flowrunner.engine.site import Site
+from flowrunner.engine.state import Run
+from flowrunner.engine.supervise import Idle
+from flowrunner.errors import Blame, PipelineError, near
+from flowrunner.interface import Interface
+from flowrunner.interfaces.console import Console
+from flowrunner.model import Duration, Outcome
+from flowrunner.pipeline.plan import StepNode
+from flowrunner.step import ConsoleSession, Context
+
+I = TypeVar("I", bound=Interface)  # noqa: E741
+
+
+class StopRun(Exception):
+    """The action `stop`: the body ends here, with this result."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.message)
+        self.result = result
+
+
+class StepContext(Context):
+    """What a step may use."""
+
+    def __init__(
+        self, run: Run, site: Site, node: StepNode, path: str, deadline: float | None, idle: Idle,
+        tap: Callable[[bytes], None] | None = None,
+    ) -> None:  # fmt: skip
+        self._run = run
+        self._site = site
+        self._node = node
+        self._path = path
+        self._deadline = deadline
+        self._idle = idle
+        self._tap = tap
+        self._artifacts: list[tuple[str, Path]] = []
+        self.folder = run.plan.file.parent
+        self.work = run.scratch()
+        self.environment = {**run.options.environment, "FLOW_RUN_ID": run.id, "FLOW_RUN_DIR": str(run.folder)}
+        self.update_snapshots = run.options.update_snapshots
+        self.ci = run.options.ci
+
+    def now(self) -> Duration:
+        return self._run.clock.now()
+
+    def remaining(self) -> float | None:
+        return None if self._deadline is None else max(0.0, self._deadline - anyio.current_time())
+
+    def use(self, *wanted: type[I], path: str | None = None) -> I:
+        held, part = self._held(path)
+        node = held.lease.device.at(held.lease.device.find(*wanted, path=part))
+        return cast(I, node.client)
+
+    def find(self, path: str) -> Any:
+        role, _, part = path.partition(".")
+        return self._role(role).lease.device.at(part).client
+
+    def console(self, path: str | None = None) -> ConsoleSession:
+        held, part = self._held(path)
+        session = held.console(held.lease.device.find(Console, path=part))
+        held.follow(session.name, self._idle.sign)
+        return session
+
+    def path(self, text: str) -> Path:
+        return self.folder / Path(text).expanduser()
+
+    def artifact(self, name: str, *, title: str | None = None) -> Path:
+        path = self._run.artifact_path(name)
+        self._artifacts.append((title or name, path))
+        return path
+
+    def log(self, message: str, *, level: Literal["info", "warning", "error"] = "info") -> None:
+        self._run.journal.write("log", path=self._path, level=level, message=message)
+
+    def progress(self, done: float, total: float | None = None, *, unit: str = "B") -> None:
+        self._idle.sign()
+        self._run.journal.show("progress", path=self._path, done=done, total=total, unit=unit)
+
+    def output(self, data: bytes, *, stream: Literal["stdout", "stderr"] = "stdout") -> None:
+        self._idle.sign()
+        if self._tap:
+            self._tap(data)
+        self._run.output(self._path, data, stream)
+
+    def measurement(self, values: dict[str, Any]) -> None:
+        self._run.journal.write("measurement", path=self._path, **values)
+
+    def snapshot(self, values: dict[str, Any]) -> None:
+        self._run.journal.write("snapshot", path=self._path, **values)
+
+    @contextmanager
+    def created(self, kind: Literal["process", "folder", "file"], **facts: Any) -> Iterator[None]:
+        self._run.journal.write("created", durable=True, path=self._path, kind=kind, facts=facts)
+        yield
+        self._run.journal.write("removed", path=self._path, kind=kind, facts=facts)
+
+    def stop(self, outcome: Literal["passed", "failed", "errored"], message: str) -> NoReturn:
+        blame: Blame | None = "config" if outcome == "errored" else None
+        raise StopRun(
+            Result(outcome=Outcome(outcome), path=self._path, cause="stop", blame=blame, message=message,
+                   where=self._node.where)
+        )  # fmt: skip
+
+    def record_artifacts(self) -> None:
+        """Record what the step wrote, with secrets masked in it."""
+        for title, path in self._artifacts:
+            if path.is_file():
+                self._run.mask_file(path)
+                self._run.journal.write(
+                    "artifact", path=self._path, name=path.name, title=title, size=path.stat().st_size,
+                    file=str(path.relative_to(self._run.folder)), media=mimetypes.guess_type(path.name)[0],
+                    sha256=_sha256(path),
+                )  # fmt: skip
+        self._artifacts.clear()
+
+    def _held(self, path: str | None) -> tuple[Held, str]:
+        full = path or self._node.device
+        if full is None:
+            raise PipelineError(f"'{self._node.action}' uses a device, and none is in scope", code="no-device")
+        role, _, part = full.partition(".")
+        if role not in self._site.held and self._node.device is not None:
+            role, _, _ = self._node.device.partition(".")
+            part = full
+        return self._role(role), part
+
+    def _role(self, role: str) -> Held:
+        if role not in self._site.held:
+            raise PipelineError(f"no device '{role}'", code="unknown-device", help=near(role, self._site.held))
+        return self._site.held[role]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,79 @@
+"""The journal: what is about to happen and what did, one self-contained line each, durable when it must be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flowrunner.engine.clock import Clock
+from flowrunner.engine.lines import Event, seal
+from flowrunner.engine.mask import Masker
+from flowrunner.errors import BenchError
+
+Listener = Callable[[Event], None]
+
+
+class Journal:
+    """Appends events to `journal.jsonl` and hands each one to the listeners, masked.
+
+    The fields of each event are in docs/notes/journal.md. `fsync=False` leaves durability to the kernel.
+    """
+
+    def __init__(
+        self, path: Path, clock: Clock, masker: Masker, *, first: int = 0, fsync: bool = True
+    ) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._path = path
+        self._clock = clock
+        self._masker = masker
+        self._next = first
+        self._fsync = fsync
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        """Hand every further event to `listener`."""
+        self._listeners.append(listener)
+
+    def write(self, event: str, *, durable: bool = False, **fields: Any) -> None:
+        """Append one event; `durable` returns only when this line and all before it are on the disk.
+
+        Raises:
+            BenchError: the run's folder cannot be written any more.
+        """
+        record = {"n": self._next, "t": round(float(self._clock.now()), 6), "event": event}
+        record |= self._masker.data(fields)
+        line = seal(record)
+        try:
+            _write_all(self._file, line)
+            if durable and self._fsync:
+                os.fdatasync(self._file)
+        except OSError as error:
+            raise BenchError(
+                f"the journal {self._path} could not be written: {error.strerror}",
+                blame="infra",
+                help="make room on the disk, or choose another folder with --runs",
+            ) from error
+        self._next += 1
+        self._tell(record)
+
+    def show(self, event: str, **fields: Any) -> None:
+        """Tell the listeners only: progress and live console bytes are not kept here."""
+        if self._listeners:
+            self._tell({"t": float(self._clock.now()), "event": event} | fields)
+
+    def close(self) -> None:
+        """Make everything durable and close the file."""
+        if self._fsync:
+            os.fdatasync(self._file)
+        os.close(self._file)
+
+    def _tell(self, record: Event) -> None:
+        for listener in self._listeners:
+            listener(record)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]

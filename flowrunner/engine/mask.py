@@ -1,0 +1,106 @@
+"""Masking: no secret, in none of its usual spellings, reaches a file, a terminal or a report."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+SHORTEST = 6
+"""Secrets with fewer characters are not masked: too much else would be."""
+
+
+class Masker:
+    """Replaces secrets in text and in byte streams."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        spellings = {s for secret in secrets if len(secret) >= SHORTEST for s in _spellings(secret)}
+        self.spellings: tuple[bytes, ...] = tuple(sorted(spellings, key=lambda s: (-len(s), s)))
+        joined = b"|".join(re.escape(s) for s in self.spellings)
+        self._pattern = re.compile(joined) if joined else None
+
+    def text(self, text: str) -> str:
+        """`text` with `***` in place of each secret."""
+        if self._pattern is None:
+            return text
+        raw = text.encode("utf-8", "surrogateescape")
+        return self._pattern.sub(b"***", raw).decode("utf-8", "surrogateescape")
+
+    def data(self, value: Any) -> Any:
+        """Plain data with all its texts, keys included, masked."""
+        if self._pattern is None:
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.data(key): self.data(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.data(item) for item in value]
+        return value
+
+    def stars(self, data: bytes) -> bytes:
+        """`data` with each byte of a secret replaced by a star, so that offsets stay true."""
+        if self._pattern is None:
+            return data
+        return self._pattern.sub(lambda hit: b"*" * len(hit[0]), data)
+
+    def stream(self) -> StreamMask:
+        """A masker for one stream of bytes."""
+        return StreamMask(self)
+
+
+class StreamMask:
+    """Masks a stream piece by piece; what may be the beginning of a secret is held back until that is decided."""
+
+    def __init__(self, masker: Masker) -> None:
+        self._masker = masker
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be let go now, masked. All that went in comes out, in order and in the same length."""
+        if not self._masker.spellings:
+            return data
+        whole = self._held + data
+        masked = self._masker.stars(whole)
+        keep = self._open_end(whole, masked)
+        self._held = whole[len(whole) - keep :]
+        return masked[: len(masked) - keep]
+
+    def flush(self) -> bytes:
+        """The rest: it was the beginning of no secret."""
+        rest, self._held = self._held, b""
+        return self._masker.stars(rest)
+
+    def _open_end(self, whole: bytes, masked: bytes) -> int:
+        longest = min(len(self._masker.spellings[0]) - 1, len(whole))
+        for length in range(longest, 0, -1):
+            tail = whole[-length:]
+            if any(spelling.startswith(tail) for spelling in self._masker.spellings if len(spelling) > length):
+                return length
+        return 0
+
+
+def _spellings(secret: str) -> Iterator[bytes]:
+    raw = secret.encode()
+    yield raw
+    yield raw.replace(b"\n", b"\r\n")
+    for encoded in (base64.b64encode(raw), base64.urlsafe_b64encode(raw)):
+        yield encoded
+        yield encoded.rstrip(b"=")
+    yield raw.hex().encode()
+    yield raw.hex().upper().encode()
+    for ascii_only in (True, False):
+        yield json.dumps(secret, ensure_ascii=ascii_only)[1:-1].encode()
+    for text in (
+        quote(secret), quote(secret, safe=""), quote_plus(secret), secret.replace("'", "''"),
+        shlex.quote(secret), repr(secret)[1:-1], repr(raw)[2:-1], _double_quoted(secret),
+    ):  # fmt: skip
+        yield text.encode()
+
+
+def _double_quoted(text: str) -> str:
+    return re.sub(r'([\\"$`])', r"\\\1", text)

@@ -1,0 +1,54 @@
+"""Records in the journal: a node begins, and has exactly one end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flowrunner.engine.result import Result, place
+from flowrunner.engine.site import Site
+from flowrunner.engine.state import Run
+from flowrunner.model import Outcome
+from flowrunner.pipeline.plan import Background, Block, Node, StepNode, walk
+
+
+def begin(run: Run, site: Site, node: Node) -> float:
+    """Record, durably, that `node` is about to start; what it does comes after. Returns the time."""
+    ends = {name: end for held in site.held.values() for name, end in held.ends().items()}
+    run.journal.write(
+        "step.started", durable=True, path=site.path(node), id=node.id, name=node.name, action=_action(node),
+        kind=getattr(node, "kind", None), where=place(node.where), consoles=ends,
+        block=isinstance(node, Block), background=isinstance(node, Background),
+    )  # fmt: skip
+    return run.clock.now()
+
+
+def finish(
+    run: Run, site: Site, node: Node, result: Result, *, started: float | None = None, attempts: int = 1
+) -> Result:
+    """Write the node's one final record, and let later expressions see it."""
+    path = site.path(node)
+    own = result if result.path == path else replace(result, path=path, because=result.path)
+    run.journal.write(
+        "step.finished", path=path, **own.facts(), started=started, ended=run.clock.now(), attempts=attempts,
+        outputs=dict(result.outputs), warning=tolerated(node, result),
+    )  # fmt: skip
+    site.frame.record(node.id, result, readable=node.on_failure == "continue")
+    return result
+
+
+def skip(run: Run, site: Site, node: Node, result: Result) -> None:
+    """Record that `node`, and all in it, did not run, and why."""
+    finish(run, site, node, replace(result, path=site.path(node)))
+    children = walk(node.scope) if isinstance(node, Block) else ()
+    for child in children:
+        because = result.because or site.path(node)
+        finish(run, site, child, replace(result, path=site.path(child), because=because))
+
+
+def tolerated(node: Node, result: Result) -> bool:
+    """Whether this failure is only a warning for the scope."""
+    return node.severity == "warning" and result.outcome in (Outcome.FAILED, Outcome.ERRORED)
+
+
+def _action(node: Node) -> str:
+    return node.action if isinstance(node, StepNode | Block) else "background"

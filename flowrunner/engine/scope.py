@@ -1,0 +1,197 @@
+"""A scope: its devices, its body, and what comes after the body whatever happened in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from flowrunner.engine.attempt import attempt_step
+from flowrunner.engine.background import Beside
+from flowrunner.engine.devices import with_devices
+from flowrunner.engine.halt import Halt
+from flowrunner.engine.held import Held
+from flowrunner.engine.names import resolve, seconds
+from flowrunner.engine.record import begin, finish, skip, tolerated
+from flowrunner.engine.repeat import attempts, foreach, limited
+from flowrunner.engine.result import PASSED, Result, of_error
+from flowrunner.engine.site import Site
+from flowrunner.engine.state import FINALLY, Run
+from flowrunner.engine.watch import watching
+from flowrunner.errors import FlowrunnerError, PipelineError, Span
+from flowrunner.model import Duration, Outcome
+from flowrunner.pipeline.plan import Background, Block, Node, Scope, StepNode
+
+Part = Literal["body", "rescue", "finally", "between"]
+
+
+async def run_scope(run: Run, site: Site, scope: Scope, path: str) -> Result:
+    """Run `scope`: lease, body, rescue, finally, safe state, release. Returns its first cause."""
+    if not scope.devices:
+        return await _run_parts(run, site, scope, path)
+
+    async def work(held: Mapping[str, Held]) -> Result:
+        devices = {role: _device_names(device) for role, device in held.items()}
+        frame = replace(site.frame, devices={**site.frame.devices, **devices})
+        return await _run_parts(run, replace(site, held={**site.held, **held}, frame=frame), scope, path)
+
+    try:
+        queue_timeout = seconds(scope.queue_timeout, site.frame)
+    except FlowrunnerError as error:
+        return of_error(error, kind="setup", path=path, where=scope.devices[0].where)
+    return await with_devices(run, site, scope.devices, queue_timeout, path, work)
+
+
+def _device_names(held: Held) -> dict[str, object]:
+    return {"name": held.lease.exporter, "exporter": held.lease.exporter, "labels": dict(held.lease.labels)}
+
+
+async def _run_parts(run: Run, site: Site, scope: Scope, path: str) -> Result:
+    halt, beside = Halt(site.halt), Beside()
+    try:
+        here = limited(replace(site, halt=halt), seconds(scope.timeout, site.frame), "timeout")
+        after = seconds(scope.finally_timeout, site.frame) or Duration(FINALLY)
+    except FlowrunnerError as error:
+        return of_error(error, kind="test", path=path, where=_where(scope))
+    async with watching(run, here, scope.watch, halt, path):
+        result = await run_sequence(run, here, scope.steps, part="body", path=path, beside=beside)
+    if not result.good and halt.reason and halt.reason is not site.halt.reason:
+        result = halt.reason if result.outcome is Outcome.CANCELED else result
+    elif result.good and halt.reason and halt.reason.cause == "watch":
+        result = halt.reason
+    halt.detach()
+    if result.outcome in (Outcome.FAILED, Outcome.ERRORED) and result.cause != "stop" and scope.rescue:
+        await _after(run, site, scope.rescue, "rescue", path, after, site.halt, failure=result)
+    last = await _after(run, site, scope.last, "finally", path, after, run.last) if scope.last else PASSED
+    ended = await beside.end()
+    result = next((one for one in (result, last, ended) if not one.good), result)
+    return _with_outputs(site, scope, result, path)
+
+
+async def _after(
+    run: Run, site: Site, nodes: Sequence[Node], part: Part, path: str, limit: Duration, above: Halt,
+    failure: Result | None = None,
+) -> Result:  # fmt: skip
+    """`rescue` or `finally`: with a time of its own, and each step of it gets its turn."""
+    halt = Halt(above)
+    frame = site.frame.inner(failure=_failure(failure)) if failure else site.frame
+    here = limited(replace(site, halt=halt, limit=None, frame=frame), limit, "finally_timeout")
+    try:
+        return await run_sequence(run, here, nodes, part=part, path=path)
+    finally:
+        halt.detach()
+
+
+def _failure(result: Result) -> dict[str, str | None]:
+    return {
+        "outcome": result.outcome.value, "message": result.message, "path": result.path, "blame": result.blame,
+        "cause": result.cause,
+    }  # fmt: skip
+
+
+def _with_outputs(site: Site, scope: Scope, result: Result, path: str) -> Result:
+    if result.outcome is not Outcome.PASSED or not scope.outputs:
+        return result
+    try:
+        return replace(result, outputs=resolve(scope.outputs, site.frame), path=path)
+    except FlowrunnerError as error:
+        return of_error(error, kind="test", path=path, where=_where(scope))
+
+
+def _where(scope: Scope) -> Span:
+    return (scope.steps or scope.last)[0].where
+
+
+async def run_sequence(
+    run: Run, site: Site, nodes: Sequence[Node], *, part: Part, path: str, beside: Beside | None = None
+) -> Result:
+    """Run `nodes` in order; what does not run is recorded as skipped. Returns the first cause.
+
+    A body stops at its first failure; `rescue` and `finally` give each step its turn.
+    """
+    run.journal.write("scope.started", path=path, part=part)
+    first, ending = PASSED, None
+    for node in nodes:
+        ending = ending or _ending(site, path)
+        if ending:
+            skip(run, site, node, ending)
+            continue
+        result = await _run_node(run, site, node, beside or Beside())
+        if result.cause == "stop":
+            first = first if not first.good else result
+            ending = _because("stop", result)
+        elif not result.good and not tolerated(node, result):
+            first = first if not first.good else result
+            if node.on_failure == "stop" and part in ("body", "between"):
+                ending = _because("dependency", result)
+    if first.good and ending and ending.cause in ("cancel", "timeout"):
+        first = site.halt.reason or ending
+    run.journal.write("scope.finished", path=path, part=part, outcome=first.outcome.value)
+    return first
+
+
+def _because(cause: Literal["stop", "dependency"], result: Result) -> Result:
+    return Result(outcome=Outcome.SKIPPED, cause=cause, because=result.path)
+
+
+def _ending(site: Site, path: str) -> Result | None:
+    """Why no further step may start here."""
+    if site.halt.reason:
+        why = site.halt.reason.message or "it was canceled"
+        return Result(outcome=Outcome.SKIPPED, path=path, cause="cancel", because=why)
+    if site.limit and site.limit.expired:
+        return Result(outcome=Outcome.SKIPPED, path=path, cause="timeout", because=site.limit.what)
+    return None
+
+
+async def _run_node(run: Run, site: Site, node: Node, beside: Beside) -> Result:
+    """Run one node as its condition, `foreach` and `retry` say, and record how it ended."""
+    try:
+        holds = _holds(node, site)
+        items = resolve(node.foreach, site.frame) if holds and node.foreach is not None else None
+    except FlowrunnerError as error:
+        started = begin(run, site, node)
+        result = of_error(error, kind="test", path=site.path(node), where=node.where)
+        return finish(run, site, node, result, started=started)
+    if not holds:
+        because = f"if at {node.condition.where}" if node.condition else None
+        skip(run, site, node, Result(outcome=Outcome.SKIPPED, cause="condition", because=because))
+        return Result(outcome=Outcome.SKIPPED, path=site.path(node))
+    if isinstance(node, Background):
+        return await beside.start(run, site, node)
+
+    async def once(here: Site, instance: str) -> Result:
+        return await _once(run, here, node, instance)
+
+    async def between(here: Site, instance: str) -> Result:
+        steps = node.retry.between if node.retry else ()
+        return await run_sequence(run, here.inside(node, instance), steps, part="between", path=instance)
+
+    async def each(here: Site, instance: str) -> Result:
+        return (await attempts(run, here, node, once, between))[0]
+
+    started, count = begin(run, site, node), 1
+    if items is not None:
+        result = await foreach(run, site, node, items, each)
+    else:
+        result, count = await attempts(run, site, node, once, between)
+    return finish(run, site, node, result, started=started, attempts=count)
+
+
+def _holds(node: Node, site: Site) -> bool:
+    if node.condition is None:
+        return True
+    value = node.condition.evaluate(site.frame.names())
+    if not isinstance(value, bool):
+        raise PipelineError(
+            f"if needs true or false, got {value!r}", code="not-boolean", where=node.condition.where,
+            help="compare it: ${{ ... == ... }}",
+        )  # fmt: skip
+    return value
+
+
+async def _once(run: Run, site: Site, node: Node, instance: str) -> Result:
+    if isinstance(node, StepNode):
+        return await attempt_step(run, site, node, instance, site.limit)
+    assert isinstance(node, Block)
+    return await run_scope(run, site.inside(node, instance), node.scope, instance)

@@ -1,0 +1,92 @@
+"""What one run has all through: its plan, folder, clock, journal, lab."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from flowrunner.engine.clock import Clock
+from flowrunner.engine.halt import Halt
+from flowrunner.engine.journal import Journal
+from flowrunner.engine.lab import Lab, Owner
+from flowrunner.engine.mask import Masker, StreamMask
+from flowrunner.pipeline.plan import Plan
+
+PIECE = 4096
+"""Bytes of live output in one journal line."""
+
+FINALLY = 180.0
+"""Seconds that `rescue` and `finally` have each, unless the pipeline says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a run is to be done. `facts` go into the journal's first line."""
+
+    update_snapshots: bool = False
+    ci: bool = False
+    fsync: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One run. `body` stops the steps (first Ctrl-C), `last` stops finally as well (second)."""
+
+    id: str
+    folder: Path
+    plan: Plan
+    options: Options
+    clock: Clock
+    masker: Masker
+    journal: Journal
+    lab: Lab
+    owner: Owner
+    body: Halt = field(default_factory=Halt)
+    last: Halt = field(default_factory=Halt)
+    _count: itertools.count[int] = field(default_factory=itertools.count)
+    _streams: dict[tuple[str, str], StreamMask] = field(default_factory=dict)
+
+    def scratch(self) -> Path:
+        """A new folder for one attempt's files; the whole of it goes when the run ends."""
+        path = self.folder / "work" / str(next(self._count))
+        path.mkdir(parents=True)
+        return path
+
+    def artifact_path(self, name: str) -> Path:
+        """A path among the artifacts that nothing has taken; slashes in `name` make no folders."""
+        folder = self.folder / "artifacts"
+        folder.mkdir(exist_ok=True)
+        wanted = Path(name.replace("/", "_").lstrip(".") or "artifact")
+        names = itertools.chain((wanted.name,), (f"{wanted.stem}-{n}{wanted.suffix}" for n in itertools.count(2)))
+        path = next(folder / name for name in names if not (folder / name).exists())
+        path.touch()
+        return path
+
+    def output(self, path: str, data: bytes, stream: Literal["stdout", "stderr"]) -> None:
+        """Journal live output of a step, masked over the borders of its pieces."""
+        mask = self._streams.setdefault((path, stream), self.masker.stream())
+        self._write_output(path, mask.feed(data), stream)
+
+    def end_output(self, path: str) -> None:
+        """Journal what the maskers of a step's output still hold back."""
+        for key in [key for key in self._streams if key[0] == path]:
+            self._write_output(path, self._streams.pop(key).flush(), key[1])
+
+    def _write_output(self, path: str, data: bytes, stream: str) -> None:
+        for start in range(0, len(data), PIECE):
+            text = data[start : start + PIECE].decode("utf-8", "backslashreplace")
+            self.journal.write("output", path=path, stream=stream, text=text)
+
+    def mask_file(self, path: Path) -> None:
+        """Mask secrets in a file that a step wrote."""
+        if not self.masker.spellings:
+            return
+        data = path.read_bytes()
+        masked = self.masker.stars(data)
+        if masked != data:
+            path.write_bytes(masked)

@@ -1,0 +1,1 @@
+"""Where devices come from: lab files, selectors, and leases that are locks on this machine."""
