@@ -20,6 +20,7 @@ class Masker:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         spellings = {s for secret in secrets if len(secret) >= SHORTEST for s in _spellings(secret)}
         self.spellings: tuple[bytes, ...] = tuple(sorted(spellings, key=lambda s: (-len(s), s)))
+        self._beginnings = frozenset(s[:end] for s in self.spellings for end in range(1, len(s)))
         joined = b"|".join(re.escape(s) for s in self.spellings)
         self._pattern = re.compile(joined) if joined else None
 
@@ -48,6 +49,23 @@ class Masker:
             return data
         return self._pattern.sub(lambda hit: b"*" * len(hit[0]), data)
 
+    def decided(self, data: bytes) -> int:
+        """How much of `data` can be masked for good: what follows may still become a secret when more comes."""
+        if self._pattern is None:
+            return len(data)
+        cut = len(data) - self._open_end(data)
+        for hit in self._pattern.finditer(data):
+            if hit.start() < cut < hit.end():
+                return hit.start()
+        return cut
+
+    def _open_end(self, data: bytes) -> int:
+        """Length of the longest end of `data` with which a spelling begins."""
+        for length in range(min(len(self.spellings[0]) - 1, len(data)), 0, -1):
+            if data[-length:] in self._beginnings:
+                return length
+        return 0
+
     def stream(self) -> StreamMask:
         """A masker for one stream of bytes."""
         return StreamMask(self)
@@ -65,23 +83,14 @@ class StreamMask:
         if not self._masker.spellings:
             return data
         whole = self._held + data
-        masked = self._masker.stars(whole)
-        keep = self._open_end(whole, masked)
-        self._held = whole[len(whole) - keep :]
-        return masked[: len(masked) - keep]
+        cut = self._masker.decided(whole)
+        self._held = whole[cut:]
+        return self._masker.stars(whole[:cut])
 
     def flush(self) -> bytes:
         """The rest: it was the beginning of no secret."""
         rest, self._held = self._held, b""
         return self._masker.stars(rest)
-
-    def _open_end(self, whole: bytes, masked: bytes) -> int:
-        longest = min(len(self._masker.spellings[0]) - 1, len(whole))
-        for length in range(longest, 0, -1):
-            tail = whole[-length:]
-            if any(spelling.startswith(tail) for spelling in self._masker.spellings if len(spelling) > length):
-                return length
-        return 0
 
 
 def _spellings(secret: str) -> Iterator[bytes]:
