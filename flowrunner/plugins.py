@@ -34,7 +34,10 @@ class BrokenPlugin(FlowrunnerError):
 
 @cache
 def types(group: Group) -> Mapping[str, str]:
-    """Every type in `group` with its module, found without importing one of them."""
+    """Every type in `group` with its module, found without importing one of them.
+
+    A word that Python keeps for itself carries an underscore in its module's name only: `assert` is in `assert_.py`.
+    """
     found: dict[str, str] = {}
     _walk(BUILTIN[group], BUILTIN[group], "", found)
     for entry in entry_points(group=group):
@@ -52,7 +55,8 @@ def _walk(package: str, root: str, prefix: str, found: dict[str, str]) -> None:
         if module.ispkg:
             _walk(name, root, prefix, found)
         else:
-            found[prefix + name.removeprefix(f"{root}.")] = name
+            parts = name.removeprefix(f"{root}.").split(".")
+            found[prefix + ".".join(part.removesuffix("_") for part in parts)] = name
 
 
 def load(group: Group, base: type[T], name: str) -> type[T]:

@@ -18,7 +18,7 @@ PROXIES = ("proxy", "jumpstarter_driver_composite.driver.Proxy")
 COMPOSITES = ("composite", *Composite.aliases)
 
 
-class UnknownClass(FlowrunnerError):  # noqa: N818 - named as UnknownType is
+class UnknownClass(FlowrunnerError):
     """A class path of Jumpstarter that no driver here stands in for."""
 
     def __init__(self, path: str) -> None:

@@ -25,15 +25,18 @@ async def attempt_step(
     run: Run, site: Site, node: StepNode, path: str, limit: Limit | None, *, tap: Callable[[bytes], None] | None = None
 ) -> Result:
     """Run `node` once; never raises what the step raised. `tap` gets its live output."""
+    halts = [held.lost for role, held in site.held.items() if _uses(node, role)]
+    if node.interruptible:
+        halts.append(site.halt)
+    asked = next((halt.reason for halt in halts if halt.reason), None)
+    if asked:
+        return stopped(asked, path)
     try:
         step = build(node, site.frame)
         idle = Idle(seconds(node.idle_timeout, site.frame))
     except FlowrunnerError as error:
         return of_error(error, kind=node.kind, path=path, where=node.where)
     context = StepContext(run, site, node, path, limit.at if limit else None, idle, tap)
-    halts = [held.lost for role, held in site.held.items() if _uses(node, role)]
-    if node.interruptible:
-        halts.append(site.halt)
     unsubscribe = site.halt.subscribe(lambda _: _say_delayed(run, node, path))
     try:
         ending = await supervise(_run(step, context, path), limit=limit, halts=halts, idle=idle)

@@ -52,7 +52,7 @@ class Lease:
     draining: bool = False
 
 
-class LeaseTimeout(BenchError):  # noqa: N818 - a timeout is its name
+class LeaseTimeout(BenchError):
     """Nothing was leased: the queue took longer than `queue_timeout`. No device was called."""
 
     def __init__(self, role: str, seconds: float, owner: str | None) -> None:

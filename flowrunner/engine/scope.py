@@ -30,16 +30,29 @@ async def run_scope(run: Run, site: Site, scope: Scope, path: str) -> Result:
     if not scope.devices:
         return await _run_parts(run, site, scope, path)
 
+    began = False
+
     async def work(held: Mapping[str, Held]) -> Result:
+        nonlocal began
+        began = True
         devices = {role: _device_names(device) for role, device in held.items()}
         frame = replace(site.frame, devices={**site.frame.devices, **devices})
         return await _run_parts(run, replace(site, held={**site.held, **held}, frame=frame), scope, path)
 
     try:
         queue_timeout = seconds(scope.queue_timeout, site.frame)
+        result = await with_devices(run, site, scope.devices, queue_timeout, path, work)
     except FlowrunnerError as error:
-        return of_error(error, kind="setup", path=path, where=scope.devices[0].where)
-    return await with_devices(run, site, scope.devices, queue_timeout, path, work)
+        result = of_error(error, kind="setup", path=path, where=scope.devices[0].where)
+    if not began:
+        why = result.message or "its devices were not leased"
+        _skip_all(run, site, (*scope.steps, *scope.rescue, *scope.last), "dependency", why)
+    return result
+
+
+def _skip_all(run: Run, site: Site, nodes: Sequence[Node], cause: Literal["dependency", "condition"], why: str) -> None:
+    for node in nodes:
+        skip(run, site, node, Result(outcome=Outcome.SKIPPED, cause=cause, because=why))
 
 
 def _device_names(held: Held) -> dict[str, object]:
@@ -60,9 +73,11 @@ async def _run_parts(run: Run, site: Site, scope: Scope, path: str) -> Result:
     elif result.good and halt.reason and halt.reason.cause == "watch":
         result = halt.reason
     halt.detach()
-    if result.outcome in (Outcome.FAILED, Outcome.ERRORED) and result.cause != "stop" and scope.rescue:
+    if result.outcome in (Outcome.FAILED, Outcome.ERRORED) and result.cause != "stop":
         await _after(run, site, scope.rescue, "rescue", path, after, site.halt, failure=result)
-    last = await _after(run, site, scope.last, "finally", path, after, run.last) if scope.last else PASSED
+    else:
+        _skip_all(run, site, scope.rescue, "condition", f"the body {result.outcome}")
+    last = await _after(run, site, scope.last, "finally", path, after, run.last)
     ended = await beside.end()
     result = next((one for one in (result, last, ended) if not one.good), result)
     return _with_outputs(site, scope, result, path)
@@ -73,6 +88,8 @@ async def _after(
     failure: Result | None = None,
 ) -> Result:  # fmt: skip
     """`rescue` or `finally`: with a time of its own, and each step of it gets its turn."""
+    if not nodes:
+        return PASSED
     halt = Halt(above)
     frame = site.frame.inner(failure=_failure(failure)) if failure else site.frame
     here = limited(replace(site, halt=halt, limit=None, frame=frame), limit, "finally_timeout")

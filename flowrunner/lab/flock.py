@@ -64,17 +64,17 @@ def lock_folder(environment: Mapping[str, str]) -> Path:
     if os.access("/run/lock", os.W_OK | os.X_OK):
         return _made(Path("/run/lock/flowrunner"))
     if runtime := environment.get("XDG_RUNTIME_DIR"):
-        return _made(Path(runtime) / "flowrunner")
-    return _made(Path(tempfile.gettempdir()) / f"flowrunner-{os.getuid()}")
+        return _made(Path(runtime) / "flowrunner", mode=0o700)
+    return _made(Path(tempfile.gettempdir()) / f"flowrunner-{os.getuid()}", mode=0o700)
 
 
-def _made(folder: Path) -> Path:
+def _made(folder: Path, mode: int = 0o1777) -> Path:
     for path in (folder, folder / "queue"):
         try:
             path.mkdir(parents=True)
         except FileExistsError:
             continue
-        path.chmod(0o1777)
+        path.chmod(mode)
     return folder
 
 

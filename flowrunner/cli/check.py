@@ -1,0 +1,54 @@
+"""`flow check`: compile only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flowrunner.cli.common import (
+    EXIT_USAGE,
+    Format,
+    FormatOption,
+    Inputs,
+    InputsFile,
+    SecretsFile,
+    pairs,
+    reporting,
+    say,
+)
+from flowrunner.errors import PipelineErrors
+from flowrunner.pipeline.compile import compile
+
+
+def check(
+    pipelines: Annotated[list[Path], typer.Argument(help="Pipeline files", show_default=False)],
+    input: Inputs = None,
+    inputs_file: InputsFile = None,
+    secrets_file: SecretsFile = None,
+    format: FormatOption = Format.TEXT,
+) -> None:
+    """Check pipelines without touching a device: names, types, units, expressions, all errors at once."""
+    errors = []
+    with reporting(format):
+        inputs = pairs(input)
+        for path in pipelines:
+            try:
+                compiled = compile(
+                    path, inputs=inputs, inputs_file=inputs_file, environment=os.environ, secrets_file=secrets_file,
+                    strict_inputs=False,
+                )  # fmt: skip
+            except PipelineErrors as found:
+                errors += found.errors
+                continue
+            for warning in compiled.warnings:
+                typer.echo(f"warning: {warning}", err=True)
+            if format is Format.TEXT:
+                steps = sum(1 for _ in compiled.plan.walk())
+                typer.echo(f"{path}: ok, {steps} steps")
+    if errors or format in (Format.JSON, Format.GITLAB):
+        say(PipelineErrors(errors), format)
+    if errors:
+        raise typer.Exit(EXIT_USAGE)

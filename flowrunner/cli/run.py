@@ -1,0 +1,127 @@
+"""`flow run`: from a file to an outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import typer
+
+from flowrunner.cli.common import (
+    Exporters,
+    Format,
+    FormatOption,
+    Inputs,
+    InputsFile,
+    LabOption,
+    PipelineFile,
+    RunsFolder,
+    SecretsFile,
+    pairs,
+    reporting,
+    say,
+)
+from flowrunner.engine.journal import Listener
+from flowrunner.engine.run import Finished, Runner
+from flowrunner.engine.state import Options
+from flowrunner.lab.discover import discover
+from flowrunner.lab.local import LocalLab
+from flowrunner.pipeline.compile import Compiled, compile
+from flowrunner.pipeline.requests import device_requests
+from flowrunner.report.display import display
+from flowrunner.report.writer import write_reports
+
+EXIT_CANCELED = 4
+
+
+def run(
+    pipeline: PipelineFile,
+    input: Inputs = None,
+    inputs_file: InputsFile = None,
+    secrets_file: SecretsFile = None,
+    lab: LabOption = None,
+    exporter: Exporters = None,
+    runs: RunsFolder = Path("runs"),
+    update_snapshots: Annotated[
+        bool, typer.Option("--update-snapshots", help="Write goldens from what is seen, instead of comparing")
+    ] = False,
+    fsync: Annotated[bool, typer.Option(help="Make each journal entry durable before going on")] = True,
+    plain: Annotated[bool, typer.Option("--plain", help="Plain lines also on a terminal")] = False,
+    console: Annotated[bool, typer.Option("--console", help="Show all console output", envvar="FLOW_CONSOLE")] = False,
+    format: FormatOption = Format.TEXT,
+) -> None:
+    """Run a pipeline.
+
+    Exit status: 0 passed, 1 failed (the product), 2 cannot run as written, 3 errored (the lab), 4 canceled.
+    """
+    with reporting(format):
+        compiled = compile(
+            pipeline, inputs=pairs(input), inputs_file=inputs_file, environment=os.environ, secrets_file=secrets_file
+        )
+        for warning in compiled.warnings:
+            typer.echo(f"warning: {warning}", err=True)
+        bench = discover(pipeline, lab=lab, exporters=exporter or (), environment=os.environ)
+        bench.check(device_requests(compiled.plan))
+        options = Options(
+            update_snapshots=update_snapshots, ci=bool(os.environ.get("CI")), fsync=fsync, environment=dict(os.environ),
+            facts=_facts(bench),
+        )  # fmt: skip
+        runner = Runner(compiled.plan, compiled.secrets, bench, runs, options)
+        with display(runner.folder, plain=plain, console=console, sources=compiled.plan.sources) as listener:
+            finished = _run(runner, [listener])
+        _conclude(compiled, finished)
+
+
+def _facts(bench: LocalLab) -> dict[str, Any]:
+    return {
+        "argv": sys.argv, "host": socket.gethostname(), "user": os.environ.get("USER", str(os.getuid())),
+        "python": platform.python_version(), "platform": platform.platform(), "lab": bench.origin,
+    }  # fmt: skip
+
+
+def _run(runner: Runner, listeners: Sequence[Listener]) -> Finished:
+    async def main() -> Finished:
+        _obey_signals(runner)
+        return await runner.run(listeners)
+
+    return anyio.run(main)
+
+
+def _obey_signals(runner: Runner) -> None:
+    """The first signal ends the steps, the second `finally` too, the third leaves at once.
+
+    Plain handlers, not the event loop's: the third must work even when a plugin blocks the loop.
+    """
+    loop = asyncio.get_running_loop()
+    count = 0
+
+    def obey(number: int, frame: object) -> None:
+        nonlocal count
+        count += 1
+        name = signal.Signals(number).name
+        if count >= 3:
+            _leave(runner)
+        loop.call_soon_threadsafe(runner.cancel, name)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, obey)
+
+
+def _leave(runner: Runner) -> None:
+    text = f"\nleft at once; clean up with: flow recover {runner.folder}\n"
+    threading.Thread(target=lambda: os.write(2, text.encode()), daemon=True).start()
+    os._exit(EXIT_CANCELED)
+
+
+def _conclude(compiled: Compiled, finished: Finished) -> None:
+    write_reports(finished.folder)
+    raise typer.Exit(finished.exit)

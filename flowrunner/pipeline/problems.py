@@ -1,0 +1,32 @@
+"""What is wrong with a pipeline, gathered until all of it is known."""
+
+from __future__ import annotations
+
+from flowrunner.errors import PipelineError, PipelineErrors, Span
+
+
+class Problems:
+    """Errors as they are found; the same one at the same place is kept once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Span | None, str, str], PipelineError] = {}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, what: str, *, code: str, where: Span | None, help: str | None = None) -> None:
+        """Note an error."""
+        self.take(PipelineError(what, code=code, where=where, help=help))
+
+    def take(self, error: PipelineError) -> None:
+        """Note an error that was raised elsewhere."""
+        self._found.setdefault((error.where, error.code, error.what), error)
+
+    def raise_all(self) -> None:
+        """End here if anything is wrong.
+
+        Raises:
+            PipelineErrors: something is.
+        """
+        if self._found:
+            raise PipelineErrors(self._found.values())

@@ -1,0 +1,122 @@
+"""Run a command on the machine that runs the pipeline."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from flowrunner.errors import BenchError, ExpectationError
+from flowrunner.model import SecretText, Size
+from flowrunner.step import Context, Outputs, Step
+from flowrunner_steps._process import Ended, execute
+
+SHELL = ("bash", "-eo", "pipefail", "-c")
+"""A command as text is a script: the first line that fails ends it, also inside a pipe."""
+
+
+class RunOutputs(Outputs):
+    """What `run` leaves for later steps."""
+
+    stdout: str
+    """What the command printed, without the last line ending."""
+
+    stderr: str
+    """What it printed to standard error, without the last line ending."""
+
+    exit: int
+    """Its exit status; 128 and the number of the signal when one ended it."""
+
+    parsed: Any = None
+    """With `parse`: the JSON value, or the list of lines."""
+
+
+class Run(Step):
+    """Run a command on the machine that runs the pipeline.
+
+    Text is run by `bash -eo pipefail`; a list is run as it is, without a shell. The step passes when the exit status is
+    the expected one. When the step ends, so do all processes that the command left in its group.
+
+    ```yaml
+    steps:
+      - run: make -C firmware
+      - id: version
+        run: {command: [git, describe, --tags], cwd: ../firmware}
+      - run:
+          command: ./upload.sh
+          env: {TOKEN: "${{ secrets.token }}"}
+          expect_exit: [0, 3]
+    ```
+    """
+
+    shorthand = "command"
+
+    command: str | list[str] = Field(min_length=1)
+    """The script, or the program with its arguments."""
+
+    cwd: str = "."
+    """Where it runs; relative paths start in the pipeline's folder."""
+
+    env: dict[str, SecretText] = {}
+    """Variables that are added to the environment; the place for secrets."""
+
+    expect_exit: int | list[int] = 0
+    """The exit status that passes, or several."""
+
+    parse: Literal["json", "lines"] | None = None
+    """How standard output is read into `parsed`."""
+
+    capture: Size = Size(1024 * 1024)
+    """How much of each output is kept for `stdout` and `stderr`; all of it is shown and logged."""
+
+    @field_validator("env", mode="before")
+    @classmethod
+    def _only_text(cls, value: Any) -> Any:
+        for name, text in value.items() if isinstance(value, dict) else ():
+            if not isinstance(text, str):
+                why = f"{name} needs text, got {text!r}"
+                raise PydanticCustomError("env", "{why}", {"why": why, "help": f'put it in quotes: "{text}"'})
+        return value
+
+    async def run(self, context: Context) -> RunOutputs:
+        argv = [*SHELL, self.command] if isinstance(self.command, str) else self.command
+        cwd = context.path(self.cwd)
+        if not cwd.is_dir():
+            raise BenchError(f"there is no folder '{self.cwd}' to run in", blame="config", help=f"looked for {cwd}")
+        ended = await execute(context, argv, cwd=cwd, env={**context.environment, **self.env}, keep=self.capture)
+        self._judge(ended)
+        return RunOutputs(
+            stdout=_text(ended.stdout), stderr=_text(ended.stderr), exit=ended.status, parsed=self._parsed(ended)
+        )
+
+    def _judge(self, ended: Ended) -> None:
+        expected = [self.expect_exit] if isinstance(self.expect_exit, int) else self.expect_exit
+        if ended.status not in expected:
+            said = _text(ended.stderr).strip() or _text(ended.stdout).strip()
+            raise ExpectationError(
+                f"the command {ended.how}, expected {' or '.join(map(str, expected))}",
+                said="\n".join(said.splitlines()[-5:]) or None,
+            )
+
+    def _parsed(self, ended: Ended) -> Any:
+        if self.parse is None:
+            return None
+        if ended.cut:
+            raise ExpectationError(
+                f"the command printed more than {self.capture}, so it cannot be parsed", help="raise capture"
+            )
+        if self.parse == "lines":
+            return _text(ended.stdout).splitlines()
+        try:
+            return json.loads(ended.stdout)
+        except ValueError as error:
+            raise ExpectationError(
+                f"the command's output is not JSON: {error}", said=_text(ended.stdout)[:200]
+            ) from error
+
+
+def _text(data: bytes) -> str:
+    text = data.decode(errors="backslashreplace")
+    return text.removesuffix("\n").removesuffix("\r")
