@@ -29,7 +29,7 @@ def read(path: Path) -> list[Event]:
         BenchError: there is no such file, or it cannot be read.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = path.read_bytes().split(b"\n")[:-1]
     except OSError as error:
         raise BenchError(f"the journal {path} could not be read: {error.strerror}", blame="infra") from error
     events: list[Event] = []

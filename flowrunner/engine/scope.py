@@ -18,7 +18,7 @@ from flowrunner.engine.result import PASSED, Result, of_error
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import FINALLY, Run
 from flowrunner.engine.watch import watching
-from flowrunner.errors import FlowrunnerError, PipelineError, Span
+from flowrunner.errors import ExpectationError, FlowrunnerError, PipelineError, Span
 from flowrunner.model import Duration, Outcome
 from flowrunner.pipeline.plan import Background, Block, Node, Scope, StepNode
 
@@ -129,7 +129,10 @@ async def run_sequence(
     run.journal.write("scope.started", path=path, part=part)
     first, ending = PASSED, None
     for node in nodes:
-        ending = ending or _ending(site, path)
+        if ending is None:
+            ending = _ending(site, path)
+            if ending and ending.cause == "timeout" and first.good:
+                first = _no_time(site, node)
         if ending:
             skip(run, site, node, ending)
             continue
@@ -141,8 +144,8 @@ async def run_sequence(
             first = first if not first.good else result
             if node.on_failure == "stop" and part in ("body", "between"):
                 ending = _because("dependency", result)
-    if first.good and ending and ending.cause in ("cancel", "timeout"):
-        first = site.halt.reason or ending
+    if first.good and ending and site.halt.reason:
+        first = site.halt.reason
     run.journal.write("scope.finished", path=path, part=part, outcome=first.outcome.value)
     return first
 
@@ -159,6 +162,13 @@ def _ending(site: Site, path: str) -> Result | None:
     if site.limit and site.limit.expired:
         return Result(outcome=Outcome.SKIPPED, path=path, cause="timeout", because=site.limit.what)
     return None
+
+
+def _no_time(site: Site, node: Node) -> Result:
+    what = site.limit.what if site.limit else "its time"
+    error = ExpectationError(f"'{node.name}' could not start within {what}", cause="timeout")
+    kind = node.kind if isinstance(node, StepNode) else "test"
+    return of_error(error, kind=kind, path=site.path(node), where=node.where)
 
 
 async def _run_node(run: Run, site: Site, node: Node, beside: Beside) -> Result:

@@ -70,7 +70,8 @@ async def supervise(
     Work that does not end within the grace after that is left behind: it is canceled and its result ignored.
     """
     loop = asyncio.get_running_loop()
-    task = loop.create_task(_contained(work))
+    left = asyncio.Event()
+    task = loop.create_task(_contained(work, left))
     stop: asyncio.Future[Ending] = loop.create_future()
 
     def ask(ending: Ending) -> None:
@@ -92,23 +93,27 @@ async def supervise(
             forget()
     if task.done():
         return _done(task)
-    return await _end(task, stop.result())
+    return await _end(task, stop.result(), left)
 
 
-async def _contained(work: Coroutine[Any, Any, Any]) -> Any:
+async def _contained(work: Coroutine[Any, Any, Any], left: asyncio.Event) -> Any:
+    """Do `work`; what it does after it was left behind is nobody's concern."""
     try:
         return await work
     except (SystemExit, KeyboardInterrupt) as error:
         raise PluginExit(f"it called exit ({error!r})") from error
+    except Exception:
+        if not left.is_set():
+            raise
 
 
-async def _end(task: asyncio.Task[Any], asked: Ending) -> Ending:
+async def _end(task: asyncio.Task[Any], asked: Ending, left: asyncio.Event) -> Ending:
     task.cancel()
     await asyncio.wait((task,), timeout=GRACE)
     if task.done():
         ending = _done(task)
         return ending if ending.how == "done" and ending.error is None else asked
-    task.add_done_callback(lambda late: late.cancelled() or late.exception())
+    left.set()
     return Ending(asked.how, reason=asked.reason, overrun=True)
 
 

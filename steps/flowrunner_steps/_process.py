@@ -77,16 +77,18 @@ class _Output:
         self.kept = bytearray()
         self.seen = 0
         self.done = anyio.Event()
+        self.scope = anyio.CancelScope(shield=True)
 
     async def follow(
         self, context: Context, stream: ByteReceiveStream | None, name: Literal["stdout", "stderr"]
     ) -> None:
         assert stream is not None
-        async for piece in stream:
-            self.seen += len(piece)
-            self.kept += piece[: self.most - len(self.kept)]
-            context.output(piece, stream=name)
-        self.done.set()
+        with self.scope:
+            async for piece in stream:
+                self.seen += len(piece)
+                self.kept += piece[: self.most - len(self.kept)]
+                context.output(piece, stream=name)
+            self.done.set()
 
 
 class _Command:
@@ -99,22 +101,29 @@ class _Command:
         self.stderr = _Output(keep)
 
     async def ended(self) -> Ended:
+        """Follow the command to its end; when cancelled, end it, and follow it to that end."""
         try:
-            async with anyio.create_task_group() as readers:
-                readers.start_soon(self.stdout.follow, self.context, self.process.stdout, "stdout")
-                readers.start_soon(self.stderr.follow, self.context, self.process.stderr, "stderr")
-                await self.process.wait()
-                await self._silence()
-                await _end(self.process)
-                await self._silence()
-                readers.cancel_scope.cancel()
+            await self._follow()
         finally:
             with anyio.CancelScope(shield=True):
-                await _end(self.process)
                 await self.process.aclose()
         status = self.process.returncode or 0
         cut = self.stdout.seen > len(self.stdout.kept)
         return Ended(status if status >= 0 else 128 - status, bytes(self.stdout.kept), bytes(self.stderr.kept), cut)
+
+    async def _follow(self) -> None:
+        async with anyio.create_task_group() as readers:
+            readers.start_soon(self.stdout.follow, self.context, self.process.stdout, "stdout")
+            readers.start_soon(self.stderr.follow, self.context, self.process.stderr, "stderr")
+            try:
+                await self.process.wait()
+                await self._silence()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await _end(self.process)
+                    await self._silence()
+                    self.stdout.scope.cancel()
+                    self.stderr.scope.cancel()
 
     async def _silence(self) -> None:
         """Wait until both pipes are closed, or nothing more comes from those who inherited them."""
@@ -134,7 +143,7 @@ async def _end(process: Process) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, sign)
         with anyio.move_on_after(patience):
-            while _lives(process.pid):
+            while _lives(process.pid):  # noqa: ASYNC110 - nothing tells when somebody else's child ends
                 await anyio.sleep(0.01)
     await process.wait()
 
