@@ -18,7 +18,7 @@ Listener = Callable[[Event], None]
 class Journal:
     """Appends events to `journal.jsonl` and hands each one to the listeners, masked.
 
-    The fields of each event are in docs/notes/journal.md. `fsync=False` leaves durability to the kernel.
+    The fields of each event are in docs/journal.md. `fsync=False` leaves durability to the kernel.
     """
 
     def __init__(
