@@ -81,7 +81,13 @@ def explain(label: str, error: ErrorDetails) -> tuple[str, str, str | None]:
     message = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     known = "string_pattern_mismatch" if error["type"].startswith("string_pattern") else error["type"]
     code = str(context.get("code", "bad-regex" if known == "regex" else "bad-value"))
-    sentence = message if message.startswith(f"{label} ") else f"{label} {message}" if known in _OURS else f"{label}: {message}"
+    sentence = (
+        message
+        if message.startswith(f"{label} ")
+        else f"{label} {message}"
+        if known in _OURS
+        else f"{label}: {message}"
+    )
     return code, sentence, _advice(error)
 
 
@@ -94,7 +100,9 @@ def condense(label: str, branches: Sequence[ErrorDetails]) -> tuple[str, str, st
     asked = " or ".join((", ".join(kinds[:-1]), kinds[-1])) if len(kinds) > 1 else kinds[0]
     helps = (_advice(error) for error in branches)
     first = branches[0]
-    code = "missing-unit" if any("the number" in e["msg"] and e["type"] == "quantity" for e in branches) else "wrong-type"
+    code = (
+        "missing-unit" if any("the number" in e["msg"] and e["type"] == "quantity" for e in branches) else "wrong-type"
+    )
     return code, f"{label} needs {asked}, got {given(first['input'])}", next((help for help in helps if help), None)
 
 
@@ -131,9 +139,11 @@ def _limit(word: str, key: str) -> Callable[[Mapping[str, Any], Any], str]:
     def sentence(context: Mapping[str, Any], value: Any) -> str:
         bound = context.get(key)
         shown = Duration(bound) if isinstance(value, Duration) and isinstance(bound, int | float) else bound
-        return f"must be {word} {shown:g}, got {value}" if isinstance(shown, float) and not isinstance(
-            shown, Duration
-        ) else f"must be {word} {shown}, got {value}"
+        return (
+            f"must be {word} {shown:g}, got {value}"
+            if isinstance(shown, float) and not isinstance(shown, Duration)
+            else f"must be {word} {shown}, got {value}"
+        )
 
     return sentence
 

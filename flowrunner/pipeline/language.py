@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from flowrunner.errors import Blame
 from flowrunner.model import Duration, Kind, Model
-from flowrunner.pipeline.marks import APART, DYNAMIC, ROLE
+from flowrunner.pipeline.marks import APART, DYNAMIC, STEPS
 from flowrunner.pipeline.plan import RetryReason
 
 InputType = Literal[
@@ -30,7 +30,7 @@ def _regular(value: Any) -> Any:
 
 Regex = Annotated[str, BeforeValidator(_regular), Field(json_schema_extra={"format": "regex"})]
 Limit = Annotated[Duration, Field(gt=0), DYNAMIC]
-Steps = Annotated[list[Any], APART]
+Steps = Annotated[list[Any], APART, STEPS]
 
 
 class BackoffKeys(Model):
@@ -101,7 +101,7 @@ class CommonKeys(Model):
     interruptible: bool = True
     """Whether a cancel may end it half-way."""
 
-    device: Annotated[str, ROLE] | None = None
+    device: str | None = None
     """The role it works on, or a path such as `dut.console2`; implied when there is exactly one role."""
 
     foreach: Annotated[list[Any], DYNAMIC] | None = None
@@ -135,7 +135,7 @@ class DefaultKeys(Model):
     interruptible: bool | None = None
     """Whether a cancel may end a step half-way."""
 
-    device: Annotated[str, ROLE] | None = None
+    device: str | None = None
     """The role that steps work on."""
 
 
@@ -202,7 +202,7 @@ class WatchKeys(Model):
     grace: Annotated[Duration, Field(ge=0), DYNAMIC] = Duration(0)
     """How long the console is still logged, so that a trace is complete."""
 
-    device: Annotated[str, ROLE] | None = None
+    device: str | None = None
     """The console: a role, or a path such as `dut.console2`."""
 
 

@@ -1,12 +1,14 @@
-"""Marks on the fields of models, and how to find those that lie on the way to a value."""
+"""Marks on the fields of models, and what the models say of a value at the end of a path."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
 Path = tuple[str | int, ...]
@@ -35,35 +37,78 @@ DYNAMIC = Mark("dynamic")
 APART = Mark("apart")
 """Compiled by a part of the compiler of its own: not looked into with the rest of its mapping."""
 
-ROLE = Mark("role")
-"""A role of the scope, or a path below one."""
+STEPS = Mark("steps")
+"""A list of steps."""
+
+
+def key_of(name: str, field: FieldInfo) -> str:
+    """What the file calls a field."""
+    return field.alias or name
 
 
 def marks(model: type[BaseModel], path: Path) -> Iterator[Any]:
     """Every mark that a branch of the annotations carries on the way to `path`, outermost first."""
-    yield from _below(model, path)
+    for annotation, metadata in _way(model, path):
+        yield from metadata
+        if get_origin(annotation) is Annotated:
+            yield from get_args(annotation)[1:]
 
 
-def _below(annotation: Any, path: Path) -> Iterator[Any]:
+def models(model: type[BaseModel], path: Path) -> Iterator[type[BaseModel]]:
+    """The models that may stand at `path`."""
+    for annotation, metadata in _way(model, path):
+        if metadata == (END,) and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield annotation
+
+
+def keys(model: type[BaseModel], path: Path) -> list[str]:
+    """The keys that may stand in the mapping at `path`."""
+    return [key_of(name, field) for found in models(model, path) for name, field in found.model_fields.items()]
+
+
+def description(model: type[BaseModel], path: Path, key: str) -> str | None:
+    """The first line of what a key is for."""
+    for found in models(model, path):
+        for name, field in found.model_fields.items():
+            if key_of(name, field) == key and field.description:
+                return field.description.splitlines()[0].rstrip(".")
+    return None
+
+
+@cache
+def apart(model: type[BaseModel]) -> frozenset[Path]:
+    """The ways to all fields of `model` that are compiled elsewhere, also those of models in it."""
+    found: set[Path] = set()
+    for name, field in model.model_fields.items():
+        here = (key_of(name, field),)
+        if APART in marks(model, here):
+            found.add(here)
+        for inner in models(model, here):
+            found |= {here + path for path in apart(inner)}
+    return frozenset(found)
+
+
+END = object()
+"""Marks an annotation at the very end of a path."""
+
+
+def _way(annotation: Any, path: Path) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """Each annotation on the way to `path` through every branch, with the metadata of the field that it is of."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        inner, *extra = get_args(annotation)
-        yield from extra
-        yield from _below(inner, path)
+        yield annotation, ()
+        yield from _way(get_args(annotation)[0], path)
     elif origin in (Union, UnionType):
         for branch in get_args(annotation):
-            yield from _below(branch, path)
-    elif path and isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield from _field(annotation, path)
-    elif path and isinstance(origin, type) and issubclass(origin, Mapping | Sequence):
+            yield from _way(branch, path)
+    elif not path:
+        yield annotation, (END,)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for name, field in annotation.model_fields.items():
+            if path[0] == key_of(name, field):
+                yield field.annotation, tuple(field.metadata)
+                yield from _way(field.annotation, path[1:])
+    elif isinstance(origin, type) and issubclass(origin, Mapping | Sequence):
         arguments = get_args(annotation)
         position = 1 if issubclass(origin, Mapping) else 0
-        if len(arguments) > position:
-            yield from _below(arguments[position], path[1:])
-
-
-def _field(model: type[BaseModel], path: Path) -> Iterator[Any]:
-    for name, field in model.model_fields.items():
-        if path[0] in (field.alias, name if field.alias is None else None):
-            yield from field.metadata
-            yield from _below(field.annotation, path[1:])
+        yield from _way(arguments[position], path[1:]) if len(arguments) > position else ()

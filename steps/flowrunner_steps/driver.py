@@ -93,7 +93,7 @@ def _arguments(method: Callable[..., Any], call: str, given: dict[str, Any]) -> 
     Raises:
         PipelineError: an argument is missing, not known, or of a wrong type.
     """
-    hints = get_type_hints(inspect.unwrap(method))
+    hints = get_type_hints(inspect.unwrap(method), include_extras=True)
     parameters = inspect.signature(method).parameters
     fields: dict[str, Any] = {
         name: (hints.get(name, Any), ... if parameter.default is parameter.empty else parameter.default)
@@ -105,8 +105,14 @@ def _arguments(method: Callable[..., Any], call: str, given: dict[str, Any]) -> 
     except ValidationError as error:
         problem = error.errors()[0]
         name = ".".join(str(part) for part in problem["loc"])
-        what = f"'{call}' cannot take '{name}': {problem['msg'].removeprefix('Value error, ')}"
-        raise PipelineError(what, code="bad-argument", help=near(name, parameters)) from error
+        match problem["type"]:
+            case "extra_forbidden":
+                what, advice = f"'{call}' has no argument '{name}'", near(name, parameters)
+            case "missing":
+                what, advice = f"'{call}' needs the argument '{name}'", f"with: {{{name}: ...}}"
+            case _:
+                what, advice = f"'{call}' cannot take '{name}': {problem['msg']}", None
+        raise PipelineError(what, code="bad-argument", help=advice) from error
     return {name: getattr(checked, name) for name in given}
 
 

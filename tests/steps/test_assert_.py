@@ -15,7 +15,7 @@ async def test_passes_what_is_true(tmp_path: Path) -> None:
 
 
 async def test_says_the_message_when_it_is_false(tmp_path: Path) -> None:
-    with pytest.raises(ExpectationError, match="^a release candidate was flashed$"):
+    with pytest.raises(ExpectationError, match=r"^a release candidate was flashed$"):
         await Assert(that=False, message="a release candidate was flashed").run(RecordingContext(tmp_path))
 
 

@@ -48,7 +48,7 @@ async def test_binary_data_becomes_a_file(tmp_path: Path) -> None:
         ({"call": "dut.power.calls"}, "has no method 'calls'"),
         ({"call": "dut.powr.on"}, "'dut' has no part 'powr'"),
         ({"call": "dut.on"}, "'dut' has no method 'on'"),
-        ({"call": "dut.machine.command", "with": {"nam": 1}}, "'dut.machine.command' cannot take 'name'"),
+        ({"call": "dut.machine.command", "with": {}}, "'dut.machine.command' needs the argument 'name'"),
         ({"call": "dut.machine.command", "with": {"name": "x", "argumnts": {}}}, "did you mean 'arguments'"),
         ({"call": "dut.power.cycle", "with": {"off_for": -1}}, "'dut.power.cycle' cannot take 'off_for'"),
     ],

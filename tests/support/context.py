@@ -74,7 +74,7 @@ class RecordingContext(Context):
     def use(self, *wanted: type[I], path: str | None = None) -> I:
         assert self._device, "the test gave no device"
         part = (path or "").removeprefix("dut").removeprefix(".")
-        return cast(I, self._device.at(self._device.find(*wanted, path=part)).client)
+        return cast("I", self._device.at(self._device.find(*wanted, path=part)).client)
 
     def find(self, path: str) -> Any:
         assert self._device, "the test gave no device"

@@ -1,0 +1,34 @@
+"""`flow leases`: who holds which device of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Annotated
+
+import typer
+
+from flowrunner.cli.common import columns, reporting
+from flowrunner.lab.flock import lock_folder
+from flowrunner.lab.locks import Held, Locks
+
+
+def leases(as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False) -> None:
+    """Show who holds which device of this machine, until when, and who waits for it."""
+    with reporting():
+        locks = Locks(lock_folder(os.environ))
+        while (held := locks.leases()) is None:
+            time.sleep(0.01)
+    if as_json:
+        typer.echo(json.dumps([{**lease.facts, "waiting": list(lease.waiting)} for lease in held], indent=2))
+        return
+    if not held:
+        typer.echo("no device of this machine is leased")
+        return
+    columns([("EXPORTER", "OWNER", "SINCE", "EXPIRES", "WAITING"), *(_row(lease) for lease in held)])
+
+
+def _row(lease: Held) -> tuple[str, ...]:
+    names = ("exporter", "owner", "since", "expires")
+    return (*(str(lease.facts.get(name) or "-") for name in names), ", ".join(lease.waiting) or "-")

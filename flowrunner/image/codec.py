@@ -1,0 +1,133 @@
+"""Compressed images: told by their first bytes, unpacked in one pass and constant memory."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from backports import zstd
+
+from flowrunner.image.source import Source
+
+Compression = Literal["auto", "none", "gz", "xz", "zstd", "bz2"]
+"""How an image is packed; `auto` looks at its first bytes."""
+
+PIECE = 1 << 15
+"""Bytes unpacked at once. All four libraries return that much without copying, and it stays in the processor's cache."""
+
+
+class Decoder(Protocol):
+    """One stream of the format; `decompress` gives at most `max_length` bytes and keeps the rest of its input."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end of the stream was reached."""
+        ...
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether more can only come from more input."""
+        ...
+
+    @property
+    def unused_data(self) -> bytes:
+        """Input behind the end of the stream."""
+        ...
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Take `data` and return what can be unpacked."""
+        ...
+
+
+class _Gzip:
+    """zlib's decompressor with the manners of the three others."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+        self._full = False
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not (self._full or self._inner.unconsumed_tail)
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        piece = self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+        self._full = len(piece) == max_length
+        return piece
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """A format: its name, how its files begin, the suffix they have, and what unpacks them."""
+
+    name: Compression
+    magic: tuple[bytes, ...]
+    suffixes: tuple[str, ...]
+    decoder: Callable[[], Decoder]
+
+
+CODECS = (
+    Codec("gz", (b"\x1f\x8b\x08",), (".gz",), _Gzip),
+    Codec("xz", (b"\xfd7zXZ\x00",), (".xz",), lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ)),
+    Codec("zstd", (b"\x28\xb5\x2f\xfd",), (".zst", ".zstd"), zstd.ZstdDecompressor),
+    Codec("bz2", tuple(b"BZh%d1AY&SY" % level for level in range(1, 10)), (".bz2",), bz2.BZ2Decompressor),
+)
+
+_ERRORS = (lzma.LZMAError, zstd.ZstdError, zlib.error, OSError, ValueError, EOFError)
+
+
+def find_codec(source: Source, compression: Compression) -> Codec | None:
+    """What unpacks `source`; None when it is not packed.
+
+    Raises:
+        BenchError: the author named a format that it does not have.
+    """
+    found = next((codec for codec in CODECS if source.head.startswith(codec.magic)), None)
+    if compression == "none":
+        return None
+    if compression != "auto" and (found is None or found.name != compression):
+        raise source.damaged(f"is not packed with {compression}", help=f"it looks like {found.name}" if found else None)
+    return found
+
+
+def unpacked(source: Source, chunks: Iterable[bytes], codec: Codec) -> Generator[bytes, None, None]:
+    """The content of a packed image, all of its streams one behind the other, in pieces of at most `PIECE` bytes.
+
+    Raises:
+        BenchError: it is damaged, or its end is missing.
+    """
+    decoder: Decoder | None = None
+    at = 0
+    for chunk in chunks:
+        rest = chunk
+        while rest or (decoder and not decoder.needs_input):
+            if decoder is None:
+                if not rest.strip(b"\0"):
+                    break
+                decoder = codec.decoder()
+            try:
+                piece = decoder.decompress(rest, PIECE)
+            except _ERRORS as error:
+                raise source.damaged(
+                    f"is damaged: no valid {codec.name} data between bytes {at} and {at + len(chunk)}"
+                ) from error
+            if piece:
+                yield piece
+            rest = b""
+            if decoder.eof:
+                rest, decoder = decoder.unused_data, None
+        at += len(chunk)
+    if decoder:
+        raise source.damaged(f"is truncated: its {codec.name} stream goes on behind byte {at}")

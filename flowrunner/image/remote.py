@@ -1,0 +1,141 @@
+"""An image behind a URL, through opendal: http(s), s3, gcs, webdav and what else opendal knows."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Coroutine, Generator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from flowrunner.errors import BenchError
+from flowrunner.image.source import Source
+from flowrunner.image.stop import Stop
+
+T = TypeVar("T")
+
+READ = 1 << 20
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+ALIASES = {"gs": "gcs", "dav": "webdav"}
+
+
+class RemoteSource(Source):
+    """One streaming read of a URL. The reading runs on the event loop, so that it can be cancelled at any time."""
+
+    blame = "infra"
+
+    def __init__(self, url: str, file: Any, size: int | None, head: bytes, stop: Stop) -> None:
+        self.name = public(url)
+        self.size = size
+        self.head = head
+        self._file = file
+        self._stop = stop
+        self._loop = asyncio.get_running_loop()
+
+    def chunks(self) -> Generator[bytes, None, None]:
+        chunk = self.head
+        while chunk:
+            yield chunk
+            self.position += len(chunk)
+            chunk = self._read()
+        if self.size is not None and self.position < self.size:
+            raise self.damaged(f"ended after {self.position} of {self.size} bytes")
+
+    def _read(self) -> bytes:
+        self._stop.check()
+        future = asyncio.run_coroutine_threadsafe(_awaited(self._file.read(READ)), self._loop)
+        with self._stop.waking(future.cancel):
+            try:
+                return bytes(future.result())
+            except OSError as error:
+                raise self.damaged(f"broke off after {self.position} bytes: {reason(error)}") from error
+            finally:
+                self._stop.check()
+
+
+@asynccontextmanager
+async def open_remote(url: str, stop: Stop) -> AsyncIterator[RemoteSource]:
+    """Open `url` and read its first bytes.
+
+    Raises:
+        BenchError: it is not there, not for us, or cannot be reached.
+    """
+    operator, path = _operator(url)
+    failed: Exception | None = None
+    try:
+        size = (await operator.stat(path)).content_length
+    except Exception as error:  # noqa: BLE001 - opendal has no common root; whether it matters, reading tells
+        size, failed = None, error
+    try:
+        file = await operator.open(path, "rb")
+        head = await file.read(READ)
+    except Exception as error:
+        raise unreadable(url, failed or error) from error
+    try:
+        yield RemoteSource(url, file, size, bytes(head), stop)
+    finally:
+        await file.close()
+
+
+async def fetch(url: str, *, limit: int) -> bytes | None:
+    """All of a small file; None when there is none.
+
+    Raises:
+        BenchError: it cannot be reached, or is larger than `limit` bytes.
+    """
+    operator, path = _operator(url)
+    try:
+        if (await operator.stat(path)).content_length > limit:
+            raise BenchError(f"'{public(url)}' is larger than {limit} bytes", blame="config")
+        return bytes(await operator.read(path))
+    except BenchError:
+        raise
+    except Exception as error:
+        if type(error).__name__ in ("NotFound", "PermissionDenied") or "NotFound" in str(error):
+            return None
+        raise unreadable(url, error) from error
+
+
+def _operator(url: str) -> tuple[Any, str]:
+    """The operator of opendal and the path in it."""
+    import opendal  # noqa: PLC0415 - takes 40 ms to import, and most pipelines flash a local file
+
+    parts = urlsplit(url)
+    scheme = ALIASES.get(parts.scheme.lower(), parts.scheme.lower())
+    try:
+        if scheme in ("http", "https"):
+            # The fragment swallows the path that opendal appends: the URL is asked for as it is, query and all.
+            return opendal.AsyncOperator("http", endpoint=urlunsplit(parts._replace(fragment="")) + "#"), "image"
+        root = urlunsplit((scheme, parts.netloc, "/", parts.query, ""))
+        return opendal.AsyncOperator.from_uri(root), unquote(parts.path.lstrip("/"))
+    except Exception as error:
+        raise BenchError(f"image '{public(url)}' cannot be opened: {reason(error)}", blame="config") from error
+
+
+def unreadable(url: str, error: Exception) -> BenchError:
+    """Why a URL could not be read, and whose fault that is."""
+    kind = type(error).__name__ + str(error).partition(" ")[0]
+    if "NotFound" in kind:
+        return BenchError(f"there is no image '{public(url)}'", blame="config")
+    if "PermissionDenied" in kind:
+        return BenchError(f"the server does not let us read image '{public(url)}'", blame="config")
+    return BenchError(f"image '{public(url)}' could not be read: {reason(error)}", blame="infra")
+
+
+def reason(error: Exception) -> str:
+    """The part of opendal's message that says why."""
+    text = str(error)
+    cause = re.search(r"client error.*|status: \d+", text) or re.search(r"(?:=>|source:) (.*)", text)
+    found = (cause.group(cause.lastindex or 0) if cause else text.splitlines()[0] if text else type(error).__name__).strip()
+    return found.rpartition(": ")[2] if found.startswith("client error") else found
+
+
+def public(url: str) -> str:
+    """A URL as it may be shown: without user, password, query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+async def _awaited(coroutine: Coroutine[Any, Any, T]) -> T:
+    return await coroutine

@@ -1,0 +1,117 @@
+"""From what a model says is wrong to errors that an author can use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping as Map
+from dataclasses import dataclass
+from itertools import groupby
+
+from pydantic import BaseModel
+
+from flowrunner.errors import Span, near
+from flowrunner.expressions import Expression
+from flowrunner.pipeline.explain import NOUNS, condense, explain, is_mismatch, wanted
+from flowrunner.pipeline.judge import Complaint
+from flowrunner.pipeline.marks import Path, description, keys
+from flowrunner.pipeline.problems import Problems
+from flowrunner.source import Mapping, Node, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The mapping that is checked: `label` is what sentences call it, `anchor` the place of what is missing in it."""
+
+    kind: type[BaseModel]
+    node: Mapping
+    label: str
+    anchor: Span
+
+    def name(self, path: Path) -> str:
+        """What sentences call the value at `path`."""
+        if not path:
+            return self.label
+        if isinstance(path[-1], int):
+            return f"item {path[-1] + 1} of {self.name(path[:-1])}"
+        return path[-1]
+
+    def key(self, path: Path) -> Span:
+        """The place of the key, or the item, that `path` ends with."""
+        node: Node | None = self.node
+        place = self.anchor
+        for part in path:
+            if isinstance(node, Mapping) and (key := node.key(str(part))):
+                place, node = key.where, node.get(str(part))
+            elif isinstance(node, Sequence) and isinstance(part, int):
+                node = node.items[part]
+                place = node.where
+        return place
+
+    def value(self, path: Path) -> Span:
+        """The place of the value at `path`."""
+        node: Node | None = self.node
+        for part in path:
+            if isinstance(node, Mapping):
+                node = node.get(str(part))
+            elif isinstance(node, Sequence) and isinstance(part, int):
+                node = node.items[part]
+        return node.where if node and path else self.anchor
+
+
+class Complainer:
+    """Words complaints about one subject. `read` are the expressions in it by path, None where one was no good."""
+
+    def __init__(self, problems: Problems, subject: Subject, read: Map[Path, Expression | None]) -> None:
+        self._problems = problems
+        self._subject = subject
+        self._read = read
+
+    def complain(self, complaints: Iterable[Complaint]) -> None:
+        """Note each of `complaints` as one error, unless only a sample caused it."""
+        ordered = sorted(complaints, key=lambda c: [(p, "") if isinstance(p, int) else (-1, p) for p in c.path])
+        for path, group in groupby(ordered, key=lambda c: c.path):
+            self._at(path, list(group))
+
+    def _at(self, path: Path, complaints: list[Complaint]) -> None:
+        sampled = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self._read), None)
+        if sampled is not None:
+            self._type(sampled, complaints)
+            return
+        rest = [c.error for c in complaints if not self._key(c)]
+        mismatches = [error for error in rest if is_mismatch(error)]
+        name = self._subject.name(path)
+        if len(mismatches) > 1:
+            rest = [error for error in rest if error not in mismatches]
+            self._add(path, condense(name, mismatches))
+        for error in rest:
+            self._add(path, explain(name, error))
+
+    def _type(self, path: Path, complaints: list[Complaint]) -> None:
+        """The type of an expression does not fit; about its value nothing is known yet."""
+        expression = self._read[path]
+        if expression is None or expression.type == "any" or not all(is_mismatch(c.error) for c in complaints):
+            return
+        asked = list(dict.fromkeys(wanted(c.error) for c in complaints if c.path == path))
+        what = f"{self._subject.name(path)} needs {' or '.join(asked) or 'something else'}"
+        self._problems.add(
+            f"{what}, the expression gives {NOUNS[expression.type]}", code="wrong-type", where=expression.where,
+            help="compare it: ${{ ... == ... }}" if asked == ["true or false"] else None,
+        )  # fmt: skip
+
+    def _key(self, complaint: Complaint) -> bool:
+        """Note a key that is missing or too much."""
+        path, subject = complaint.path, self._subject
+        if complaint.error["type"] == "missing":
+            key = str(complaint.error["loc"][-1])
+            what, help = f"{subject.name(path)} needs the key '{key}'", description(subject.kind, path, key)
+            self._problems.add(what, code="missing-key", where=subject.key(path), help=help)
+            return True
+        if complaint.error["type"] == "extra_forbidden":
+            key, parent = str(path[-1]), path[:-1]
+            what, help = f"{subject.name(parent)} has no key '{key}'", near(key, keys(subject.kind, parent))
+            self._problems.add(what, code="unknown-key", where=subject.key(path), help=help)
+            return True
+        return False
+
+    def _add(self, path: Path, found: tuple[str, str, str | None]) -> None:
+        code, what, help = found
+        self._problems.add(what, code=code, where=self._subject.value(path), help=help)

@@ -1,0 +1,108 @@
+"""The top of the page: what ran, how it ended, whose fault that is, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from flowrunner.report.consolefile import ConsoleFile
+from flowrunner.report.model import Record, Summary
+from flowrunner.report.page.consoles import static_lines
+from flowrunner.report.page.markup import Html, badge, join, section, tag
+from flowrunner.report.page.source import excerpt, place
+from flowrunner.report.planned import Planned
+from flowrunner.report.text import plain, seconds
+from flowrunner.report.verdict import attribution, culprit, headline, scene
+
+OUTCOMES = ("passed", "failed", "errored", "canceled", "skipped")
+
+
+def header(summary: Summary, plan: Planned, anchors: Mapping[str, str]) -> Html:
+    """Name, verdict, the cause in one line, and the figures."""
+    end, record = summary.ending, culprit(summary)
+    title = str(summary.facts.get("pipeline", "run"))
+    message = None if end.good else end.message or end.because
+    step = tag("a", record.key, href=f"#{anchors[record.path]}") if record and record.path in anchors else None
+    where = end.where or (record.where if record else None)
+    return tag(
+        "header",
+        tag("p", tag("span", "flow", class_="brand"), tag("span", str(summary.facts.get("id", ""))), class_="crumbs"),
+        tag(
+            "div",
+            badge(summary.outcome, large=True),
+            tag(
+                "div",
+                tag("h1", title, tag("span", headline(summary), class_=f"verdict {summary.outcome}")),
+                tag("p", message, class_="cause") if message else tag("p", plan.description or "", class_="cause quiet"),
+                tag("p", step, " at " if step and where else None, place(where), class_="origin") if step or where else None,
+                tag("p", attribution(summary), class_="fault") if attribution(summary) else None,
+            ),
+            class_="head",
+        ),
+        _figures(summary),
+        class_=f"top {summary.outcome}", id="top",
+    )  # fmt: skip
+
+
+def _figures(summary: Summary) -> Html:
+    counts = summary.counts
+    present = [(name, getattr(counts, name)) for name in OUTCOMES if getattr(counts, name)]
+    bar = tag(
+        "span", [tag("span", class_=name, style=f"flex-grow:{count}") for name, count in present], class_="share",
+        aria_hidden="true",
+    )  # fmt: skip
+    words = [tag("span", tag("b", str(count)), f" {name}", class_=f"count {name}") for name, count in present]
+    extra = f"{counts.retried} retried" if counts.retried else None
+    devices = [f"{lease.exporter or 'none'}" for lease in summary.leases]
+    return tag(
+        "div",
+        _figure("Duration", seconds(summary.seconds)),
+        _figure("Steps", str(counts.total), bar, tag("span", words, tag("span", extra, class_="count") if extra else None)),
+        _figure("Device" if len(devices) < 2 else "Devices", ", ".join(dict.fromkeys(devices)) or "–"),
+        _figure("Started", _date(str(summary.facts.get("wall", "")))),
+        class_="figures",
+    )  # fmt: skip
+
+
+def _figure(name: str, value: str, *more: Html) -> Html:
+    return tag("div", tag("span", name, class_="label"), tag("span", value, class_="value"), *more, class_="figure")
+
+
+def _date(wall: str) -> str:
+    try:
+        return f"{datetime.fromisoformat(wall):%d %b %Y, %H:%M:%S %Z}".replace("UTC+00:00", "UTC")
+    except ValueError:
+        return wall or "–"
+
+
+def cause_section(summary: Summary, plan: Planned, consoles: dict[str, ConsoleFile]) -> Html:
+    """Why the run did not pass: the place, what was said, what the console showed."""
+    end, record = summary.ending, culprit(summary)
+    if end.good:
+        return Html("")
+    where = end.where or (record.where if record else None)
+    note = tag("p", "This run has no end in its journal: ", end.note, class_="warn") if end.note else None
+    return section(
+        "cause", "Cause", note, tag("p", plain(end.message or end.because or ""), class_="message"),
+        tag("p", tag("b", "help "), end.help, class_="help") if end.help else None,
+        tag("div", excerpt(plan.sources, where, before=3), said(end.said), _console(summary, record, consoles), class_="panes"),
+    )  # fmt: skip
+
+
+def said(text: str | None) -> Html:
+    """The last that a device or tool said."""
+    if not text:
+        return Html("")
+    return tag("figure", tag("figcaption", "What it said last"), tag("pre", plain(text)[-4000:]), class_="said")
+
+
+def _console(summary: Summary, record: Record | None, consoles: dict[str, ConsoleFile]) -> Html:
+    seen = scene(summary, record, consoles) if record else None
+    if seen is None:
+        return Html("")
+    show = tag(
+        "button", "show in the console", type="button", class_="link", data_console=seen.console.name,
+        data_offset=max(seen.end - 1, 0),
+    )  # fmt: skip
+    caption = tag("figcaption", f"{seen.console.name} at that moment ", show)
+    return join(tag("figure", caption, static_lines(seen.console, seen.end, lines=14), class_="tail"))

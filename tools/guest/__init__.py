@@ -1,0 +1,1 @@
+"""Parts of the guest's builder, and the files that go into the guest."""
