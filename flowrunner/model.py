@@ -123,6 +123,15 @@ class Duration(_Quantity, float):
     def __neg__(self) -> Duration:
         return Duration(-float(self))
 
+    def __mul__(self, factor: float) -> Duration:
+        return Duration(float(self) * float(factor))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: float) -> float:
+        quotient = float(self) / float(other)
+        return quotient if isinstance(other, Duration) else Duration(quotient)
+
 
 class Size(_Quantity, int):
     """A number of bytes; `64MiB`, `1GB` in a pipeline."""
@@ -140,6 +149,17 @@ class Size(_Quantity, int):
             if self >= size:
                 return f"{round(int(self) / size, 2):g}{unit}"
         return f"{int(self)}B"
+
+    def __add__(self, other: int) -> Size:
+        return Size(int(self) + int(other))
+
+    def __sub__(self, other: int) -> Size:
+        return Size(int(self) - int(other))
+
+    def __mul__(self, factor: float) -> Size:
+        return Size(int(self) * factor)
+
+    __rmul__ = __mul__
 
 
 def _seconds(value: Any) -> Any:

@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 FILES = HERE / "guest"
 KERNEL = "linux-image-cloud-amd64"
 PACKAGES = ("busybox-static", "syslinux", "mtools")
-MODULES = ("virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk")
+MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk")
 EPOCH = 1_700_000_000
 """Time stamp of everything in the image, so that the same packages give the same image."""
 

@@ -31,7 +31,7 @@ def _foreign(error: Exception, type: str, call: str) -> BenchError:
             return BenchError(f"{type} did not answer '{call}' in time" + (f": {said}" if said else ""))
         case OSError():
             place = f" ({error.filename})" if error.filename else ""
-            return BenchError(f"{type} could not {call}: {error.strerror or said}{place}")
+            return BenchError(f"{type} could not do '{call}': {error.strerror or said}{place}")
         case anyio.EndOfStream() | anyio.BrokenResourceError() | anyio.ClosedResourceError():
             return BenchError(f"{type} lost its connection while '{call}' ran")
         case _:

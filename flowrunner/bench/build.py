@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from flowrunner.bench.aliases import PROXIES, driver_type
-from flowrunner.bench.checked import Place, checked, find
+from flowrunner.bench.checked import Place, checked, find, key_place
 from flowrunner.bench.composite import Composite, CompositeConfig
 from flowrunner.bench.config import Entry, Source
 from flowrunner.bench.part import Part, join
@@ -17,6 +17,9 @@ from flowrunner.source import Mapping
 
 STEPS = 200
 """A reference that needs more steps than this is taken for a circle."""
+
+
+NAMES = "use letters, digits, _ and -"
 
 
 class _BrokenError(Exception):
@@ -78,9 +81,11 @@ class Builder:
         return self._made[path]
 
     def _make(self, path: str, entry: Entry, place: Place) -> Part:
-        name = path.rpartition(".")[2]
+        name = str(place[-1])
         if not re.fullmatch(r"\w[\w-]*", name):
-            raise self._wrong(f"'{name}' cannot name a part", "bad-name", place, "use letters, digits, _ and -")
+            where = key_place(self._root, place)
+            self.errors.append(PipelineError(f"'{name}' cannot name a part", code="bad-name", where=where, help=NAMES))
+            raise _BrokenError
         ref = self._ref(entry, place)
         if ref is not None:
             return replace(self._follow(entry, ref, place), name=name, path=path)

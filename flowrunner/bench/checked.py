@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from flowrunner.errors import PipelineError, PipelineErrors, Span, near
+from flowrunner.pipeline.explain import explain
 from flowrunner.source import Document, Mapping, Node, plain
 from flowrunner.source import Sequence as SequenceNode
 
@@ -54,30 +55,27 @@ def find(node: Node, place: Sequence[str | int]) -> Node:
     return node
 
 
+def key_place(root: Node, place: Place) -> Span:
+    """Where the last key of `place` is written."""
+    holder = find(root, place[:-1])
+    label = holder.key(str(place[-1])) if isinstance(holder, Mapping) else None
+    return (label or holder).where
+
+
 def _explain(model: type[BaseModel], root: Node, detail: ErrorDetails) -> PipelineError:
     place: Place = tuple(part for part in detail["loc"] if part != "[key]")
     key = str(place[-1]) if place else ""
     node = find(root, place)
     match detail["type"]:
         case "extra_forbidden":
-            holder = find(root, place[:-1])
-            label = holder.key(key) if isinstance(holder, Mapping) else None
-            known = sorted(_keys(model, place[:-1]))
-            return PipelineError(
-                f"unknown key '{key}'", code="unknown-key", where=(label or holder).where, help=near(key, known)
-            )
+            known = _keys(model, place[:-1])
+            where = key_place(root, place)
+            return PipelineError(f"unknown key '{key}'", code="unknown-key", where=where, help=near(key, known))
         case "missing":
             return PipelineError(f"'{key}' is missing", code="missing-key", where=node.where, help=_about(model, place))
-        case kind:
-            context = detail.get("ctx", {})
-            what = f"{key}: {_lower(detail['msg'])}" if key else _lower(detail["msg"])
-            code = "bad-quantity" if kind == "quantity" else "bad-value"
-            return PipelineError(what, code=code, where=node.where, help=context.get("help"))
-
-
-def _lower(message: str) -> str:
-    message = message.removeprefix("Value error, ").removeprefix("Input ")
-    return message[:1].lower() + message[1:] if message[1:2].islower() else message
+        case _:
+            code, what, advice = explain(key, detail)
+            return PipelineError(what.strip(), code=code, where=node.where, help=advice)
 
 
 def _keys(model: type[BaseModel], place: Place) -> set[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
 from flowrunner.bench.checked import read
@@ -138,7 +138,7 @@ class Exporter(_Camel):
     exit_on_lease_end: bool = False
     """Whether the exporter ends with each lease."""
 
-    export: dict[str, Entry] = Field(min_length=1)
+    export: dict[str, Entry]
     """The parts of the bench by name."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -53,3 +55,46 @@ class Match:
     start: int = 0
     end: int = 0
     at: Duration = field(default_factory=lambda: Duration(0))
+
+
+class ConsoleSession(ABC):
+    """One console of the run: a cursor over its log. What an expect has matched is never matched again."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def cursor(self) -> int:
+        """Offset in the raw log up to which everything has been matched."""
+
+    @property
+    @abstractmethod
+    def end(self) -> int:
+        """Offset of the next byte that will arrive."""
+
+    @abstractmethod
+    async def send(self, data: bytes, *, delay: float = 0.0, secret: bool = False) -> None:
+        """Write to the target; `delay` is in seconds between two bytes."""
+
+    @abstractmethod
+    async def expect(
+        self, patterns: Sequence[Pattern], *, within: float | None = None, reject: Sequence[Reject] = ()
+    ) -> Match:
+        """Wait for the earliest match behind the cursor and move the cursor behind it; `within` is in seconds.
+
+        Raises:
+            ExpectationError: time ran out, or a rejected pattern came first.
+            BenchError: the console is gone.
+        """
+
+    @abstractmethod
+    async def quiet(self, seconds: float) -> None:
+        """Wait until nothing arrived for so long."""
+
+    @abstractmethod
+    def skip(self) -> int:
+        """Move the cursor to the end; returns the new cursor."""
+
+    @abstractmethod
+    def read(self, start: int, end: int | None = None) -> bytes:
+        """Bytes of the raw log from `start` to `end`."""

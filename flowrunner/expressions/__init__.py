@@ -1,5 +1,6 @@
 """`${{ }}`: parse, check, evaluate. Jinja2, strict, sandboxed, bounded, native types."""
 
-from flowrunner.expressions.expression import Expression, ExpressionError
+from flowrunner.expressions.expression import Expression, ExpressionError, holds_expression, parse
+from flowrunner.expressions.names import ANY, Names, Unavailable
 
-__all__ = ["Expression", "ExpressionError"]
+__all__ = ["ANY", "Expression", "ExpressionError", "Names", "Unavailable", "holds_expression", "parse"]

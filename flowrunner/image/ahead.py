@@ -20,7 +20,7 @@ BATCHES = 4
 def ahead(items: Generator[T, None, None], stop: Stop, weight: Callable[[T], int]) -> Generator[T, None, None]:
     """The same items, made in another thread. `weight` is an item's size in bytes.
 
-    Closing this generator ends the thread, and closes `items` there. Whoever closes it because of an error sets `stop` before.
+    Closing this generator ends the thread, and closes `items` there. Whoever closes it early sets `stop` before.
     """
     lane: _Lane[T] = _Lane()
     thread = threading.Thread(target=_feed, args=(items, lane, weight), name="flowrunner-image", daemon=True)

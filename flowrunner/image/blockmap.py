@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from xml.etree import ElementTree
 
 from flowrunner.errors import BenchError
@@ -51,14 +52,14 @@ class BlockMap:
         """
         runs = iter(self.mapped)
         run = next(runs, None)
-        hash = hashlib.new(self.algorithm)
+        digest = hashlib.new(self.algorithm)
         for extent in extents:
-            _update(hash, extent)
+            _update(digest, extent)
             yield extent
             if run and extent.offset + extent.length == run.end:
-                if run.digest and hash.hexdigest() != run.digest:
+                if run.digest and digest.hexdigest() != run.digest:
                     raise self._differs(run, image)
-                run, hash = next(runs, None), hashlib.new(self.algorithm)
+                run, digest = next(runs, None), hashlib.new(self.algorithm)
 
     def _differs(self, run: Mapped, image: str) -> BenchError:
         return BenchError(
@@ -94,7 +95,7 @@ def _parse(text: bytes, name: str) -> BlockMap:
     _check_itself(root, text, algorithm)
     size, block = (int(_text(root, tag)) for tag in ("ImageSize", "BlockSize"))
     runs = [_run(entry, block, size) for entry in root.iterfind("BlockMap/Range")]
-    if any(later.start < earlier.end for earlier, later in zip(runs, runs[1:], strict=False)):
+    if any(later.start < earlier.end for earlier, later in pairwise(runs)):
         raise ValueError("its ranges are not in order")
     return BlockMap(name, size, algorithm, tuple(runs))
 
@@ -125,11 +126,11 @@ def _text(root: ElementTree.Element, tag: str) -> str:
     return found.strip()
 
 
-def _update(hash: hashlib._Hash, extent: Extent) -> None:
+def _update(digest: hashlib._Hash, extent: Extent) -> None:
     if extent.data is not None:
-        hash.update(extent.data)
+        digest.update(extent.data)
         return
     left = extent.length
     while left > 0:
-        hash.update(ZEROS[:left])
+        digest.update(ZEROS[:left])
         left -= len(ZEROS)

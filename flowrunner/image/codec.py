@@ -17,7 +17,7 @@ Compression = Literal["auto", "none", "gz", "xz", "zstd", "bz2"]
 """How an image is packed; `auto` looks at its first bytes."""
 
 PIECE = 1 << 15
-"""Bytes unpacked at once. All four libraries return that much without copying, and it stays in the processor's cache."""
+"""Bytes unpacked at once: the libraries return so much without copying, and it stays in the processor's cache."""
 
 
 class Decoder(Protocol):

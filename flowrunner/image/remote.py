@@ -99,7 +99,7 @@ async def fetch(url: str, *, limit: int) -> bytes | None:
 
 def _operator(url: str) -> tuple[Any, str]:
     """The operator of opendal and the path in it."""
-    import opendal  # noqa: PLC0415 - takes 40 ms to import, and most pipelines flash a local file
+    import opendal
 
     parts = urlsplit(url)
     scheme = ALIASES.get(parts.scheme.lower(), parts.scheme.lower())
@@ -127,7 +127,9 @@ def reason(error: Exception) -> str:
     """The part of opendal's message that says why."""
     text = str(error)
     cause = re.search(r"client error.*|status: \d+", text) or re.search(r"(?:=>|source:) (.*)", text)
-    found = (cause.group(cause.lastindex or 0) if cause else text.splitlines()[0] if text else type(error).__name__).strip()
+    found = (
+        cause.group(cause.lastindex or 0) if cause else text.splitlines()[0] if text else type(error).__name__
+    ).strip()
     return found.rpartition(": ")[2] if found.startswith("client error") else found
 
 

@@ -52,7 +52,8 @@ class LocalSource(Source):
         try:
             if stat.S_ISDIR(os.fstat(self.handle).st_mode):
                 raise self.damaged("is a folder")
-            self.size: int = os.lseek(self.handle, 0, os.SEEK_END)
+            self.length = os.lseek(self.handle, 0, os.SEEK_END)
+            self.size = self.length
             self.head = os.pread(self.handle, 16, 0)
         except BaseException:
             self.close()

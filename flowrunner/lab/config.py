@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from flowrunner.bench.checked import find, read
+from flowrunner.bench.checked import find, key_place, read
 from flowrunner.bench.config import Entry, Exporter, Source, load_exporter
 from flowrunner.errors import PipelineError, PipelineErrors, Span
 from flowrunner.model import Model
@@ -124,9 +124,8 @@ def _problems(lab: LabFile, root: Node, folder: Path) -> list[PipelineError]:
     for name, entry in lab.exporters.items():
         place = ("exporters", name)
         if not re.fullmatch(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", name):
-            found.append(
-                _wrong(f"'{name}' cannot name an exporter", "bad-name", root, place, "use letters, digits, _ . -")
-            )
+            what, where = f"'{name}' cannot name an exporter", key_place(root, place)
+            found.append(PipelineError(what, code="bad-name", where=where, help="use letters, digits, _ . and -"))
         if (entry.file is None) == (not entry.export):
             both = "has both file and export" if entry.file is not None else "says nothing about what it is"
             found.append(_wrong(f"'{name}' {both}", "bad-value", root, place, "give it either file or export"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flowrunner.bench.bench import Bench
 from flowrunner.device import Device
@@ -67,7 +68,7 @@ class Catalogue:
         Raises:
             PipelineErrors: what is wrong with its config.
         """
-        device = self.device(exporter)
+        device = replace(self.device(exporter), name=request.role)
         offered = {interface.name for _, node in device.walk() for interface in node.interfaces}
         errors = [
             PipelineError(
@@ -83,8 +84,8 @@ class Catalogue:
             try:
                 device.find(*wanted, path=path)
             except PipelineError as error:
-                if not any(earlier.what == error.what for earlier in errors):
-                    errors.append(PipelineError(error.what, code=error.code, where=where, help=error.help))
+                advice = f"exporter '{exporter.name}': {error.help}"
+                errors.append(PipelineError(error.what, code=error.code, where=where, help=advice))
         return errors
 
     def _none_selected(self, request: DeviceRequest) -> PipelineError:

@@ -17,6 +17,9 @@ from flowrunner.lab.matching import match
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.1
 """Seconds between two looks at a lock that another has."""
 
+BUSY_PAUSE = 0.002
+"""Seconds between two attempts to look, while another is looking."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -77,27 +80,33 @@ class Locks:
                         for news in (b for b in blocked if b not in told):
                             waiting(news)
                         told = blocked
-                await anyio.sleep(pause if mine else 0.002)
+                await anyio.sleep(pause if mine else BUSY_PAUSE)
                 pause = min(pause * 1.2, LONGEST_PAUSE) if mine else pause
         finally:
             if ticket:
                 ticket.free(remove=True)
 
-    def leases(self) -> list[Held] | None:
-        """Who has what now; None when the folder is busy: look again."""
-        with brief(self.folder) as mine:
-            if not mine:
-                return None
-            queue = [read_note(path) for path in self._queue()]
-            found = []
-            for path in sorted(self.folder.glob("*.lock")):
-                free = LockFile.take(path)
-                if free:
-                    free.free()
-                    continue
-                names = tuple(str(note.get("owner")) for note in queue if path.stem in note.get("wants", ()))
-                found.append(Held(read_note(path), names))
-            return found
+    async def leases(self) -> list[Held]:
+        """Who has what now, and who waits for it."""
+        while True:
+            with brief(self.folder) as mine:
+                if mine:
+                    queue = [read_note(path) for path in self._queue()]
+                    return [
+                        Held(facts, tuple(str(note.get("owner")) for note in queue if name in note.get("wants", ())))
+                        for path in sorted(self.folder.glob("*.lock"))
+                        if (facts := self._holder(name := path.stem)) is not None
+                    ]
+            await anyio.sleep(BUSY_PAUSE)
+
+    def _holder(self, name: str) -> dict[str, Any] | None:
+        """What the holder of a lock noted; None when it is free."""
+        path = self.folder / f"{name}.lock"
+        free = LockFile.take(path)
+        if free:
+            free.free()
+            return None
+        return read_note(path)
 
     def _grab(self, claims: Sequence[Claim]) -> dict[str, tuple[str, LockFile]] | None:
         """One free lock for each claim; nothing is kept when that cannot be."""
@@ -135,10 +144,10 @@ class Locks:
         return ticket
 
     def _blocked(self, claims: Sequence[Claim], ahead: Sequence[str]) -> list[Blocked]:
-        notes = {name: read_note(self.folder / f"{name}.lock") for claim in claims for name in claim.choices}
         found = []
         for claim in claims:
-            owners = [str(notes[name]["owner"]) for name in claim.choices if "owner" in notes[name]]
-            if len(owners) == len(claim.choices):
-                found.append(Blocked(claim.role, "; ".join(owners), len(ahead) + 1))
+            holders = [holder for name in claim.choices if (holder := self._holder(name)) is not None]
+            if len(holders) == len(claim.choices):
+                owners = "; ".join(str(holder.get("owner", "another")) for holder in holders)
+                found.append(Blocked(claim.role, owners, len(ahead) + 1))
         return found or [Blocked(claims[0].role, "; ".join(ahead[-1:]) or "another", len(ahead) + 1)]

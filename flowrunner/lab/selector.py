@@ -153,10 +153,10 @@ class _Parser:
         )
 
     def _place(self, start: int) -> Span | None:
-        """The place of one character, where the text stands in one line as it is (`where` may include a quote)."""
+        """The place of one character, where the text stands in one line as it is, with or without quotes around it."""
         span = self.where
-        if span is None or span.line != span.end_line:
+        quotes = span.end_column - span.column - len(self.text) if span else 0
+        if span is None or span.line != span.end_line or quotes not in (0, 2):
             return span
-        column = span.column + (span.end_column - span.column - len(self.text)) // 2 + start
-        column = min(max(column, span.column), max(span.end_column - 1, span.column))
+        column = min(span.column + quotes // 2 + start, span.end_column - 1)
         return Span(span.file, span.line, column, span.line, span.end_column)

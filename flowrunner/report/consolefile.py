@@ -16,8 +16,9 @@ class ConsoleFile:
     def __init__(self, folder: Path, facts: ConsoleFacts) -> None:
         self.name = facts.name
         self.log = facts.log
-        self.data = _map(_inside(folder, facts.log))
-        self.offsets, self.times = _read_times(_inside(folder, facts.times), len(self.data))
+        log = _inside(folder, facts.log)
+        self.data = _map(log)
+        self.offsets, self.times = _read_times(log, _inside(folder, facts.times))
 
     def __len__(self) -> int:
         return len(self.data)
@@ -63,19 +64,27 @@ def _map(path: Path | None) -> mmap.mmap | bytes:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _read_times(path: Path | None, end: int) -> tuple[array[int], array[float]]:
-    offsets, times = array("q"), array("d")
+def _read_times(log: Path | None, times: Path | None) -> tuple[array[int], array[float]]:
+    """Where the time changes: the stamped log has the same lines as the raw one, each behind `[seconds] `."""
+    offsets, when, at, before = array("q"), array("d"), 0, b""
+    if log is None or times is None or not log.is_file() or not times.is_file():
+        return offsets, when
+    with log.open("rb") as raw_lines, times.open("rb") as stamped_lines:
+        for raw, stamped in zip(raw_lines, stamped_lines, strict=False):
+            stamp = stamped[:_STAMP]
+            if stamp != before and (seconds := _seconds(stamp)) is not None and (not when or seconds >= when[-1]):
+                offsets.append(at)
+                when.append(seconds)
+                before = stamp
+            at += len(raw)
+    return offsets, when
+
+
+_STAMP = len("[     0.000000]")
+
+
+def _seconds(stamp: bytes) -> float | None:
     try:
-        lines = path.read_bytes().split(b"\n") if path else []
-    except OSError:
-        lines = []
-    for line in lines:
-        try:
-            time, offset = line.split()
-            when, at = float(time), int(offset)
-        except ValueError:
-            continue
-        if at < end and (not offsets or (at > offsets[-1] and when >= times[-1])):
-            offsets.append(at)
-            times.append(when)
-    return offsets, times
+        return float(stamp.strip(b"[] "))
+    except ValueError:
+        return None

@@ -105,13 +105,14 @@ def _arguments(method: Callable[..., Any], call: str, given: dict[str, Any]) -> 
     except ValidationError as error:
         problem = error.errors()[0]
         name = ".".join(str(part) for part in problem["loc"])
+        advice: str | None = None
         match problem["type"]:
             case "extra_forbidden":
                 what, advice = f"'{call}' has no argument '{name}'", near(name, parameters)
             case "missing":
                 what, advice = f"'{call}' needs the argument '{name}'", f"with: {{{name}: ...}}"
             case _:
-                what, advice = f"'{call}' cannot take '{name}': {problem['msg']}", None
+                what = f"'{call}' cannot take '{name}': {problem['msg']}"
         raise PipelineError(what, code="bad-argument", help=advice) from error
     return {name: getattr(checked, name) for name in given}
 

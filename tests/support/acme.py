@@ -134,7 +134,7 @@ MODULES = {
 
 @contextmanager
 def installed(folder: Path) -> Iterator[None]:
-    """The package `acme` installed in `folder`: `acme/switch`, `acme/board`, and `acme/needy`, which cannot be imported."""
+    """The package `acme` installed in `folder`: `acme/switch`, `acme/board`, and `acme/needy`, which cannot load."""
     package = folder / "acme_drivers"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()

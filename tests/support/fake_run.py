@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from flowrunner.console.times import Stamper
 from flowrunner.engine.lines import seal
 
 PIPELINE = """\
@@ -97,6 +98,7 @@ class FakeRun:
         self.nodes: list[dict[str, Any]] = []
         self._n = 0
         self._ends: dict[str, int] = {}
+        self._stampers: dict[str, Stamper] = {}
         self._journal = (folder / "journal.jsonl").open("ab")
 
     def event(self, event: str, **fields: Any) -> None:
@@ -133,7 +135,7 @@ class FakeRun:
         self.event(
             "lease.acquired", role="dut", exporter="virt-1", labels=labels, lease="l-0a1b", expires=1800.0, parts=parts
         )
-        self.event("console.opened", console="dut.console", log="dut.console.log", times="dut.console.times")
+        self.event("console.opened", console="dut.console", log="dut.console.log", times="dut.console.times.log")
         self._ends["dut.console"] = 0
 
     def release(self) -> None:
@@ -146,11 +148,12 @@ class FakeRun:
 
     def prints(self, pieces: Iterable[tuple[float, bytes]], console: str = "dut.console") -> None:
         """Let the console print each piece that many seconds after the one before."""
-        log, times = self.folder / f"{console}.log", self.folder / f"{console}.times"
+        log, times = self.folder / f"{console}.log", self.folder / f"{console}.times.log"
+        stamper = self._stampers.setdefault(console, Stamper())
         with log.open("ab") as raw, times.open("ab") as stamps:
             for pause, data in pieces:
                 self.t += pause
-                stamps.write(stamp(self.t, self._ends[console], data))
+                stamps.write(stamper.feed(data, self.t))
                 raw.write(data)
                 self._ends[console] += len(data)
 
@@ -203,11 +206,6 @@ class FakeRun:
             sha256=hashlib.sha256(data).hexdigest(),
         )  # fmt: skip
         return f"artifacts/{name}"
-
-
-def stamp(t: float, offset: int, data: bytes) -> bytes:
-    """A line of the times file for `data`, which arrived at `t` and begins at `offset`."""
-    return f"{t:.6f} {offset}\n".encode()
 
 
 def place(text: str) -> dict[str, Any]:

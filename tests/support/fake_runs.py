@@ -168,16 +168,17 @@ def huge(run: FakeRun, megabytes: int = 50) -> None:
     begin_boot(run)
     run.begin("boot.prompt", "expect", "expect:\n          prompt", id="prompt")
     chance = random.Random(1)
-    line = 0
-    for _ in range(megabytes):
-        block = []
-        while sum(map(len, block)) < 2**20:
-            words = " ".join(f"{chance.getrandbits(32):08x}" for _ in range(chance.randrange(2, 9)))
-            block += [b"[%12.6f] test %d: %s\r\n" % (line * 0.0001, line, words.encode())] * 1
-            line += 1
-            if len(block) % 200 == 0:
-                run.prints([(0.002, b"".join(block[-200:]))])
-        run.prints([(0.002, b"".join(block[len(block) // 200 * 200 :]))])
+    drivers = ("usb 1-1", "eth0", "mmcblk2", "systemd[1]", "can0", "thermal_zone0", "i2c-3")
+    line = size = 0
+    while size < megabytes << 20:
+        block = [
+            b"[%12.6f] %s: event %d, status 0x%04x, register %08x\r\n"
+            % (n * 1e-4, chance.choice(drivers).encode(), n, chance.getrandbits(16), chance.getrandbits(6))
+            for n in range(line, line + 500)
+        ]
+        line += 500
+        size += sum(map(len, block))
+        run.prints([(0.004, b"".join(block))])
     run.prints([(0.01, b"needle in the </script><haystack>\r\nvirt login: ")])
     run.end("boot.prompt")
     run.event("scope.finished", path="boot", part="body", outcome="passed")

@@ -106,10 +106,10 @@ async def test_the_queue_is_served_in_order(locks: Locks) -> None:
 async def test_one_who_waits_for_much_is_not_starved_by_those_who_want_little(locks: Locks) -> None:
     held = await locks.acquire([Claim("dut", ("a",))], "long", ignore)
     order: list[str] = []
-    waiting = anyio.Event()
+    waiting = {"both": anyio.Event(), "only b": anyio.Event()}
 
     async def take(name: str, *wanted: str) -> None:
-        got = await locks.acquire([Claim(w, (w,)) for w in wanted], name, lambda _: waiting.set())
+        got = await locks.acquire([Claim(w, (w,)) for w in wanted], name, lambda _: waiting[name].set())
         order.append(name)
         await anyio.sleep(0)
         for _, lock in got.values():
@@ -118,9 +118,9 @@ async def test_one_who_waits_for_much_is_not_starved_by_those_who_want_little(lo
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(take, "both", "a", "b")
-            await waiting.wait()
+            await waiting["both"].wait()
             tasks.start_soon(take, "only b", "b")
-            await anyio.sleep(0.05)
+            await waiting["only b"].wait()
             assert order == []
             held["dut"][1].free()
     assert order == ["both", "only b"]
@@ -155,14 +155,14 @@ async def test_shows_who_has_what_and_who_waits(locks: Locks) -> None:
 
         tasks.start_soon(wait)
         await waiting.wait()
-        leases = locks.leases()
+        leases = await locks.leases()
         tasks.cancel_scope.cancel()
     assert leases
     assert [(lease.facts["exporter"], lease.facts["owner"], lease.waiting) for lease in leases] == [
         ("desk", "first", ("second",))
     ]
     held["dut"][1].free()
-    assert locks.leases() == []
+    assert await locks.leases() == []
     assert read_note(locks.folder / "desk.lock") == {}
 
 

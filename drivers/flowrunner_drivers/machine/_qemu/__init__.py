@@ -1,0 +1,1 @@
+"""What `machine.qemu` is made of."""

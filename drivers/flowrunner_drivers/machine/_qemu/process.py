@@ -1,0 +1,82 @@
+"""QEMU as a process that never outlives this one."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+from anyio.abc import Process
+
+from flowrunner.errors import BenchError
+
+PACKAGES = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
+DIE_WITH_PARENT = "import ctypes,os,sys; ctypes.CDLL(None).prctl(1,9); os.execvp(sys.argv[1],sys.argv[1:])"
+"""prctl(PR_SET_PDEATHSIG, SIGKILL), then the program: prctl(2)."""
+
+LINES = 12
+
+
+def program(arch: str) -> str:
+    """The path of QEMU.
+
+    Raises:
+        BenchError: it is not installed.
+    """
+    name = f"qemu-system-{arch}"
+    found = shutil.which(name)
+    if found is None:
+        raise BenchError(f"{name} is not installed", blame="infra", help=f"apt-get install {PACKAGES[arch]}")
+    return found
+
+
+async def spawn(command: Sequence[str], log: Path, sockets: Sequence[socket.socket]) -> Process:
+    """Start QEMU in a session of its own, saying what it says to `log`, and let it have its ends of `sockets`.
+
+    The kernel kills it when the thread that started it is gone, be it by kill -9. The signal is set by a program that
+    then becomes QEMU, for it cannot be set safely between fork and exec of a process that has threads. If this process dies
+    even before that, QEMU finds its sockets closed, and as its processor has not been let go, nothing has run.
+    """
+    setpriv = shutil.which("setpriv")
+    guard = [setpriv, "--pdeath-signal", "KILL", "--"] if setpriv else [sys.executable, "-ISc", DIE_WITH_PARENT]
+    with log.open("wb") as said:
+        try:
+            return await anyio.open_process(
+                [*guard, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+                pass_fds=[end.fileno() for end in sockets],
+            )
+        finally:
+            for end in sockets:
+                end.close()
+
+
+async def end(process: Process, timeout: float) -> None:
+    """Wait until `process` is gone: `timeout` seconds, then SIGTERM and as long again, then SIGKILL."""
+    for kill in (process.terminate, process.kill):
+        with anyio.move_on_after(timeout):
+            await process.wait()
+            return
+        if process.returncode is None:
+            kill()
+    await process.wait()
+
+
+def how_ended(status: int) -> str:
+    """How QEMU ended, in words."""
+    if status < 0:
+        return f"QEMU was killed by {signal.Signals(-status).name}"
+    return f"QEMU ended with status {status}" if status else "it shut itself down"
+
+
+def last_lines(log: Path) -> str:
+    """The last lines that QEMU said."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-LINES:]) if log.exists() else ""

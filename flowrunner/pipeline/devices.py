@@ -1,0 +1,128 @@
+"""Devices: roles, what must fill them, and which of them a step works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from flowrunner import interfaces
+from flowrunner.errors import FlowrunnerError, PipelineError, Span, near
+from flowrunner.expressions import Expression
+from flowrunner.interface import Interface
+from flowrunner.pipeline.fit import Fitter, Read
+from flowrunner.pipeline.inputs import entries
+from flowrunner.pipeline.language import DeviceKeys
+from flowrunner.pipeline.plan import DeviceRequest
+from flowrunner.pipeline.problems import Problems
+from flowrunner.source import Mapping, Node, Scalar
+
+Interfaces = tuple[type[Interface], ...]
+
+
+@dataclass(slots=True)
+class Role:
+    """A role of a scope, and what the steps below use of it: the first place for each part and interfaces."""
+
+    name: str
+    key: Span
+    needs: dict[tuple[str, Interfaces], Span] = field(default_factory=dict)
+
+
+Roles = Map[str, Role]
+
+
+@cache
+def interface_names() -> frozenset[str]:
+    """The words for what a device can do."""
+    modules = [import_module(f"{interfaces.__name__}.{module.name}") for module in iter_modules(interfaces.__path__)]
+    members = (member for module in modules for member in vars(module).values())
+    return frozenset(m.name for m in members if isinstance(m, type) and issubclass(m, Interface) and "name" in vars(m))
+
+
+def declare_roles(problems: Problems, node: Node | None, around: Roles) -> Roles:
+    """The roles that `node` adds to those around it."""
+    found = {name: Role(name, key.where) for key, _ in getattr(node, "entries", ()) if (name := str(key.value))}
+    for name in found:
+        if name in around:
+            problems.add(
+                f"the role '{name}' is leased already", code="duplicate-role", where=found[name].key,
+                help=f"it is declared at {around[name].key.short}; give this one another name",
+            )  # fmt: skip
+    return {**around, **found}
+
+
+def request_devices(
+    problems: Problems, node: Node | None, roles: Roles, read: Read, known: Map[str, object]
+) -> tuple[DeviceRequest, ...]:
+    """What to lease for the roles that `node` declares; `known` are the names whose values are known now.
+
+    A bare text is the selector.
+    """
+    whole: list[tuple[Scalar, Node]] = []
+    for key, value in node.entries if isinstance(node, Mapping) else ():
+        short = isinstance(value, Scalar) and isinstance(value.value, str)
+        selector = Scalar(value="selector", where=key.where, text="selector", plain=True)
+        whole.append((key, Mapping(entries=((selector, value),), where=value.where) if short else value))
+    if not isinstance(node, Mapping):
+        return ()
+    declared = entries(problems, Mapping(tuple(whole), node.where), "devices", "a selector", "{selector: board=virt}")
+    return tuple(_request(problems, name, key, keys, roles[name], read, known) for name, key, keys in declared)
+
+
+def _request(
+    problems: Problems, name: str, key: Span, node: Mapping, role: Role, read: Read, known: Map[str, object]
+) -> DeviceRequest:
+    fitted = Fitter(problems, DeviceKeys, node, read, label=f"the device '{name}'", anchor=key).fit()
+    for position, interface in enumerate(fitted.get("requires")):
+        if interface not in interface_names():
+            place = fitted.places.get(("requires", position), key)
+            what = f"there is no interface '{interface}'"
+            problems.add(what, code="unknown-interface", where=place, help=near(interface, interface_names()))
+    return DeviceRequest(
+        role=name, selector=_selector(problems, fitted.get("selector"), known),
+        requires=tuple(fitted.get("requires")), duration=fitted.get("duration"), safe_state=fitted.get("safe_state"),
+        needs=tuple((part, wanted, place) for (part, wanted), place in role.needs.items()), where=key,
+    )  # fmt: skip
+
+
+def _selector(problems: Problems, value: str | Expression, known: Map[str, object]) -> str:
+    if isinstance(value, str):
+        return value
+    outside = [(name, where) for name, where in value.references if name.split(".")[0] not in known]
+    for name, where in outside:
+        what = f"a selector is resolved before the run, so it cannot use '{name.split('.')[0]}'"
+        problems.add(what, code="fixed", where=where, help="use " + " or ".join(known))
+    try:
+        return "" if outside or len(problems) else str(value.evaluate(known))
+    except PipelineError as error:
+        problems.take(error)
+    except FlowrunnerError as error:
+        problems.add(error.what, code="bad-expression", where=value.where, help=error.help)
+    return ""
+
+
+def choose_device(
+    problems: Problems, roles: Roles, given: str | None, place: Span, what: str, wanted: Interfaces
+) -> str | None:
+    """The full path of the device for `what`: the one that is named, else the only one there is."""
+    if given is not None:
+        name, _, part = given.partition(".")
+        if name not in roles:
+            help = near(name, roles) if roles else "declare it under devices"
+            problems.add(f"there is no device '{name}'", code="unknown-device", where=place, help=help)
+            return None
+    elif not roles:
+        help = "declare one at the top: devices: {dut: {selector: board=virt}}"
+        problems.add(f"{what} needs a device, and none is declared", code="no-device", where=place, help=help)
+        return None
+    elif len(roles) > 1:
+        help = f"add device: {' or '.join(roles)}"
+        problems.add(f"{what} must say which device it works on", code="ambiguous-device", where=place, help=help)
+        return None
+    else:
+        name, part = next(iter(roles)), ""
+    roles[name].needs.setdefault((part, wanted), place)
+    return f"{name}.{part}" if part else name

@@ -1,0 +1,175 @@
+"""Inputs: what a pipeline declares, and the values that it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping as Map
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from flowrunner.errors import Span, near
+from flowrunner.model import Type
+from flowrunner.pipeline.convert import FileFacts, facts, from_data, from_text
+from flowrunner.pipeline.fit import Fitter
+from flowrunner.pipeline.language import InputKeys
+from flowrunner.pipeline.ids import is_name
+from flowrunner.pipeline.problems import Problems
+from flowrunner.source import Mapping, Node, load, plain
+
+MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The inputs of a pipeline: values and types by name, and the facts of those that are files or directories."""
+
+    values: Map[str, Any]
+    types: Map[str, Type]
+    files: Map[str, FileFacts]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Where values come from, strongest first: those that were named, a file, the environment (FLOW_INPUT_NAME)."""
+
+    named: Map[str, Any]
+    file: Path | None
+    environment: Map[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    name: str
+    keys: InputKeys
+    key: Span
+    default: Node | None
+
+    @property
+    def required(self) -> bool:
+        return self.default is None if self.keys.required is None else self.keys.required
+
+
+def read_inputs(problems: Problems, node: Node | None, given: Given, folder: Path, *, complete: bool) -> Inputs:
+    """Check the declarations below `node`, and find a value for each. `folder` is where the pipeline's file is.
+
+    Without `complete` a required input may be missing; there is no value for it then.
+    """
+    declared = _declarations(problems, node)
+    reader = _Reader(problems, declared, given, folder)
+    values: dict[str, Any] = {}
+    for name, one in declared.items():
+        value = reader.value(one)
+        if value is not MISSING:
+            values[name] = value
+        elif one.required and complete:
+            problems.add(
+                f"the input '{name}' is required, and no value was given", code="missing-input", where=one.key,
+                help=f"give it with --input {name}=..., in an inputs file, or as FLOW_INPUT_{name.upper()}",
+            )  # fmt: skip
+        elif not one.required:
+            values[name] = None
+    types: dict[str, Type] = {
+        name: "any" if not one.required and one.default is None else one.keys.type for name, one in declared.items()
+    }
+    paths = {n: Path(v) for n, v in values.items() if v is not None and declared[n].keys.type in ("file", "directory")}
+    return Inputs(values, types, {name: facts(path) for name, path in paths.items()} if not len(problems) else {})
+
+
+def _declarations(problems: Problems, node: Node | None) -> dict[str, _Declared]:
+    found: dict[str, _Declared] = {}
+    for name, key, value in entries(problems, node, "inputs", "a type", "{type: file, required: true}"):
+        default = value.get("default")
+        fitted = Fitter(problems, InputKeys, value, lambda scalar, path: None, label=f"the input '{name}'", anchor=key)
+        keys = fitted.fit().model or InputKeys(type="any")
+        if keys.required and default is not None:
+            problems.add(
+                f"the input '{name}' is required, so its default is never used", code="bad-value",
+                where=default.where, help="leave out one of the two",
+            )  # fmt: skip
+        found[name] = _Declared(name, keys, key, default)
+    return found
+
+
+class _Reader:
+    """Finds the values of inputs."""
+
+    def __init__(self, problems: Problems, declared: Map[str, _Declared], given: Given, folder: Path) -> None:
+        self._problems = problems
+        self._folder = folder
+        self._given = given
+        root = load(given.file).root if given.file else None
+        self._file = root if isinstance(root, Mapping) else None
+        if root is not None and self._file is None:
+            problems.add("an inputs file is a mapping of names to values", code="bad-input", where=root.where)
+        for key, _ in self._file.entries if self._file else ():
+            self._known(str(key.value), declared, key.where)
+        for name in given.named:
+            self._known(name, declared, None)
+
+    def _known(self, name: str, declared: Map[str, object], where: Span | None) -> None:
+        if name not in declared:
+            self._problems.add(
+                f"there is no input '{name}'", code="unknown-input", where=where, help=near(name, declared)
+            )
+
+    def value(self, one: _Declared) -> Any:
+        """The strongest value of one input, checked; MISSING when there is none."""
+        name, kind, cwd = one.name, one.keys.type, Path.cwd()
+        variable = f"FLOW_INPUT_{name.upper()}"
+        if name in self._given.named:
+            value = self._given.named[name]
+            convert = from_text if isinstance(value, str) else from_data
+            return self._checked(one, f"the input '{name}'", one.key, lambda: convert(value, kind, cwd))
+        node = self._file.get(name) if self._file else None
+        if node is not None:
+            data = plain(node)
+            return self._checked(one, f"the input '{name}'", node.where, lambda: from_data(data, kind, cwd))
+        if variable in self._given.environment:
+            text = self._given.environment[variable]
+            return self._checked(one, f"the input '{name}' ({variable})", one.key, lambda: from_text(text, kind, cwd))
+        if one.default is not None:
+            data, place = plain(one.default), one.default.where
+            return self._checked(one, f"the default of '{name}'", place, lambda: from_data(data, kind, self._folder))
+        return MISSING
+
+    def _checked(self, one: _Declared, what: str, where: Span, convert: Callable[[], Any]) -> Any:
+        try:
+            value = convert()
+            self._choose(one, value)
+        except ValueError as error:
+            self._problems.add(f"{what} {error}", code="bad-input", where=where, help=one.keys.description)
+            return None
+        return value
+
+    def _choose(self, one: _Declared, value: Any) -> None:
+        if one.keys.choices is not None:
+            choices = [from_data(choice, one.keys.type, self._folder) for choice in one.keys.choices]
+            if value not in choices:
+                raise ValueError(f"is one of {', '.join(map(str, choices))}; got '{value}'")
+        if one.keys.pattern is not None:
+            import regex  # noqa: PLC0415 - 20 ms that most pipelines do not need
+
+            if not regex.fullmatch(one.keys.pattern, str(value)):
+                raise ValueError(f"must match {one.keys.pattern}, got '{value}'")
+
+
+def entries(
+    problems: Problems, node: Node | None, key: str, what: str, example: str
+) -> list[tuple[str, Span, Mapping]]:
+    """The named mappings below `key`: name, place of the name, mapping. What is not of that shape is noted."""
+    found = []
+    for name, value in node.entries if isinstance(node, Mapping) else ():
+        text = str(name.value)
+        if not is_name(text):
+            problems.add(
+                f"'{text}' cannot be a name in {key}", code="bad-name", where=name.where,
+                help="names are small letters, digits and underscores, and do not begin with a digit",
+            )  # fmt: skip
+        elif isinstance(value, Mapping):
+            found.append((text, name.where, value))
+        else:
+            problems.add(
+                f"'{text}' needs a mapping that gives {what}", code="wrong-type", where=value.where,
+                help=f"write it as {text}: {example}",
+            )  # fmt: skip
+    return cast("list[tuple[str, Span, Mapping]]", found)

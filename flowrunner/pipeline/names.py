@@ -1,0 +1,74 @@
+"""The names that expressions see, as they become known while a job is compiled in the order in which it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowrunner.errors import Span
+from flowrunner.expressions.names import ANY, Names, Unavailable
+from flowrunner.model import Type
+
+LOOP: Names = {"index": "int", "item": ANY, "first": "bool", "last": "bool", "length": "int"}
+FAILURE: Names = {"outcome": "string", "message": ANY, "path": "string", "blame": ANY, "cause": ANY}
+DEVICE: Names = {"name": "string", "exporter": "string", "labels": "map"}
+RUN: Names = {"id": "string", "dir": "string", "started": "string"}
+
+ELSEWHERE: Names = {
+    "loop": Unavailable("'loop' exists only in what has foreach", "add foreach to the step, or to a group around it"),
+    "attempt": Unavailable("'attempt' exists only in what has retry", "add retry to the step, or to a group around it"),
+    "failure": Unavailable("'failure' exists only in rescue", "use steps.<id>.outcome"),
+    **{
+        word: Unavailable(f"'{word}' is not part of this version yet")
+        for word in ("matrix", "needs", "wave", "fleet")
+    },
+}
+"""Names that are not everywhere, or not yet."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known so far of one job. `ids` are all ids in it, with their places."""
+
+    inputs: Mapping[str, Type]
+    secrets: Collection[str]
+    ids: Mapping[str, Span]
+    steps: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin with no step: all of them run later."""
+        for id, where in self.ids.items():
+            self.steps[id] = Unavailable(f"the step '{id}' runs later", f"it is defined at {where.short}")
+
+    def define(self, id: str | None, outputs: Mapping[str, Type]) -> None:
+        """From here on the step `id` has run."""
+        if id is not None:
+            self.steps[id] = {"outcome": "string", "outputs": outputs}
+
+    def hide(self, id: str | None, why: Unavailable) -> None:
+        """The step `id` has started, and leaves nothing."""
+        if id is not None:
+            self.steps[id] = why
+
+    def defined(self) -> set[str]:
+        """The ids of the steps that have run."""
+        return {id for id, step in self.steps.items() if not isinstance(step, Unavailable)}
+
+    def repeat(self, before: Collection[str]) -> None:
+        """What was defined since `before` is repeated: seen from outside its outputs are lists."""
+        for id in self.defined() - set(before):
+            self.define(id, dict.fromkeys(self.steps[id]["outputs"], "list"))
+
+    def names(self, roles: Collection[str], local: Names) -> Names:
+        """The tree of all names; it goes on growing with the steps that are defined."""
+        return {
+            **ELSEWHERE,
+            "inputs": self.inputs,
+            "secrets": dict.fromkeys(self.secrets, "secret"),
+            "env": ANY,
+            "run": RUN,
+            "devices": dict.fromkeys(roles, DEVICE),
+            "steps": self.steps,
+            **local,
+        }

@@ -1,0 +1,171 @@
+"""The timeline: every step against time, with the leases around it and the consoles' activity below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from flowrunner.report.consolefile import ConsoleFile
+from flowrunner.report.model import Attempt, Lease, Record, Summary
+from flowrunner.report.page.markup import Html, join, section, tag
+from flowrunner.report.text import plain, seconds, size
+
+STEPS = 400
+"""Steps that are drawn; those that took longest, when there are more."""
+
+BUCKETS = 160
+"""Bars of a console's activity."""
+
+
+def timeline_section(summary: Summary, consoles: Mapping[str, ConsoleFile], anchors: Mapping[str, str]) -> Html:
+    """The timeline of a run that has any step or lease."""
+    if not summary.records and not summary.leases:
+        return Html("")
+    total = _total(summary)
+    drawn = _drawn(summary)
+    rows = [
+        *(_lease_row(lease, total) for lease in summary.leases),
+        *(_step_row(record, total, anchors) for record in drawn),
+        *_safe_rows(summary, total),
+        *(_console_row(console, total) for console in consoles.values() if len(console)),
+    ]
+    left_out = sum(1 for record in summary.walk() if record.started is not None) - len(drawn)
+    note = f"the {STEPS} longest steps; {left_out} short ones are left out" if left_out else None
+    inner = tag("div", _axis(total), _backdrop(summary, total), rows, class_="timeline", role="list")
+    return section("timeline", "Timeline", inner, note=note)
+
+
+def _total(summary: Summary) -> float:
+    ends = [summary.seconds, *(r.ended or 0.0 for r in summary.walk()), *(s.ended or 0.0 for s in summary.safe_states)]
+    return max(*ends, 0.001)
+
+
+def _drawn(summary: Summary) -> Sequence[Record]:
+    ran = [record for record in summary.walk() if record.started is not None]
+    longest = {id(record) for record in sorted(ran, key=lambda record: -(record.seconds or 0.0))[:STEPS]}
+    return [record for record in ran if id(record) in longest]
+
+
+def ticks(total: float, most: int = 8) -> Sequence[float]:
+    """Round times from 0 to `total`, at most `most` of them."""
+    rough = total / most
+    for step in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800):
+        if step >= rough:
+            break
+    else:
+        step = 3600.0 * -(-rough // 3600)
+    return [step * count for count in range(int(total / step) + 1)]
+
+
+def _tick_label(value: float) -> str:
+    return f"{value:g}s" if value < 100 else seconds(value)
+
+
+def _axis(total: float) -> Html:
+    labels = [tag("span", _tick_label(at), style=f"left:{_percent(at, total)}") for at in ticks(total)]
+    return tag("div", tag("span", class_="label"), tag("div", labels, class_="track axis"), class_="lane", aria_hidden="true")
+
+
+def _backdrop(summary: Summary, total: float) -> Html:
+    lines = [tag("i", class_="grid", style=f"left:{_percent(at, total)}") for at in ticks(total)]
+    parts = [
+        tag("i", tag("b", part.part), class_=f"part {part.part}", style=_box(part.started, part.ended, total))
+        for part in summary.parts
+        if part.part in ("rescue", "finally") and not part.path
+    ]
+    cancels = [
+        tag("i", tag("b", f"cancel ({event.get('by')})"), class_="cancel", style=f"left:{_percent(event['t'], total)}")
+        for event in summary.cancels
+    ]
+    inner = tag("div", lines, parts, cancels, class_="track")
+    return tag("div", tag("span", class_="label"), inner, class_="lane backdrop", aria_hidden="true")
+
+
+def _lease_row(lease: Lease, total: float) -> Html:
+    end = lease.released if lease.released is not None else total
+    begin = lease.acquired if lease.acquired is not None else end
+    who = f", behind {lease.waits[-1][1]}" if lease.waits else ""
+    waited = f"waited {seconds(begin - (lease.requested or 0.0))}{who}"
+    bars = [tag("span", class_="bar wait", style=_box(lease.requested or 0.0, begin, total), title=plain(waited))]
+    if lease.acquired is not None:
+        held = f"{lease.exporter}, held {seconds(end - begin)}" + (f", lost: {lease.lost}" if lease.lost else "")
+        bars.append(
+            tag("span", tag("span", lease.exporter or ""), class_=f"bar lease{' lost' if lease.lost else ''}",
+                style=_box(begin, end, total), title=plain(held))
+        )  # fmt: skip
+    return _lane(tag("span", lease.role), bars, "lease")
+
+
+def _step_row(record: Record, total: float, anchors: Mapping[str, str]) -> Html:
+    depth = min(record.path.count(".") + record.path.count("["), 6)
+    label = tag(
+        "a", record.label if "[" not in record.path.rpartition(".")[2] else record.path.rpartition(".")[2],
+        href=f"#{anchors.get(record.path, '')}", style=f"padding-left:{depth * 0.8:g}rem", title=record.path,
+    )  # fmt: skip
+    bars = list(_bars(record, total))
+    end = record.ended or record.started or 0.0
+    side = "right" if end / total < 0.86 else "left"
+    at = f"left:{_percent(end, total)}" if side == "right" else f"right:{_percent(total - (record.started or 0.0), total)}"
+    bars.append(tag("span", seconds(record.seconds), class_=f"took {side}", style=at))
+    return _lane(label, bars, "block" if not record.leaf else "step")
+
+
+def _bars(record: Record, total: float) -> Iterator[Html]:
+    title = f"{record.path}: {record.outcome}, {seconds(record.seconds)} from {seconds(record.started)}"
+    if len(record.attempts) < 2:
+        box = _box(record.started or 0.0, record.ended or total, total)
+        beside = " beside" if record.background else ""
+        yield tag("span", class_=f"bar {record.outcome}{beside}", style=box, title=plain(title))
+        return
+    for attempt in record.attempts:
+        yield from _attempt_bars(attempt, total)
+
+
+def _attempt_bars(attempt: Attempt, total: float) -> Iterator[Html]:
+    ended = attempt.ended or total
+    why = f": {attempt.ending.message}" if attempt.ending.message else ""
+    title = f"attempt {attempt.number}: {attempt.ending.outcome}, {seconds(ended - attempt.started)}{why}"
+    box = _box(attempt.started, ended, total)
+    yield tag("span", class_=f"bar {attempt.ending.outcome}", style=box, title=plain(title))
+    if attempt.pause is not None:
+        box = _box(ended, ended + attempt.pause, total)
+        yield tag("span", class_="bar pause", style=box, title=f"pause of {seconds(attempt.pause)}")
+
+
+def _safe_rows(summary: Summary, total: float) -> Iterator[Html]:
+    for state in summary.safe_states:
+        outcome = "passed" if state.ok else "errored"
+        title = f"safe state: {state.role}.{state.part} {state.action}" + (f": {state.message}" if state.message else "")
+        box = _box(state.started, state.ended if state.ended is not None else total, total)
+        label = tag("span", f"{state.part} {state.action}", tag("small", "safe state"), title=f"{state.role}.{state.part}")
+        yield _lane(label, [tag("span", class_=f"bar safe {outcome}", style=box, title=plain(title))], "safe")
+
+
+def _console_row(console: ConsoleFile, total: float) -> Html:
+    """How much the console printed over time, as bars of logarithmic height."""
+    sums = [0] * BUCKETS
+    ends = [*console.offsets[1:], len(console)]
+    for start, end, time in zip(console.offsets, ends, console.times, strict=True):
+        sums[min(int(time / total * BUCKETS), BUCKETS - 1)] += end - start
+    most = max(sums).bit_length() or 1
+    bars = [
+        f"M{index} 20v-{max(2.0, 18 * value.bit_length() / most):.1f}" for index, value in enumerate(sums) if value
+    ]
+    path = tag("path", d="".join(bars), transform="translate(.5)")
+    drawing = tag("svg", path, viewBox=f"0 0 {BUCKETS} 20", preserveAspectRatio="none", aria_hidden="true")
+    label = tag("a", console.name, tag("small", size(len(console))), href="#consoles")
+    return _lane(label, [drawing], "console")
+
+
+def _lane(label: Html, bars: Sequence[Html], kind: str) -> Html:
+    return tag(
+        "div", tag("span", label, class_="label"), tag("div", join(*bars), class_="track"), class_=f"lane {kind}",
+        role="listitem",
+    )  # fmt: skip
+
+
+def _percent(value: float, total: float) -> str:
+    return f"{max(0.0, min(value / total, 1.0)) * 100:.3f}%"
+
+
+def _box(start: float, end: float, total: float) -> str:
+    return f"left:{_percent(start, total)};width:{_percent(max(end - start, 0.0), total)}"
