@@ -240,13 +240,13 @@ def _syntax(error: Exception, text: str, name: str) -> PipelineError:
     line, column = (mark.line + 1, mark.column + 1) if mark else _place(text, getattr(error, "position", 0))
     line = min(line, text.count("\n") + 1)
     where = Span(name, line, column, line, column + 1)
-    for known, (code, what, help) in _HINTS.items():
-        if known in f"{getattr(error, 'context', '')} {said}":
-            return PipelineError(what, code=code, where=where, help=help)
     tab = text.split("\n")[line - 1][: column + 1].find("\t")
     if tab >= 0:
         where = Span(name, line, tab + 1, line, tab + 2)
         return PipelineError("a tab cannot indent", code="syntax", where=where, help="use spaces")
+    for known, (code, what, advice) in _HINTS.items():
+        if known in f"{getattr(error, 'context', '')} {said}":
+            return PipelineError(what, code=code, where=where, help=advice)
     context = getattr(error, "context", None)
     return PipelineError(f"not YAML: {said}" + (f" {context}" if context else ""), code="syntax", where=where)
 

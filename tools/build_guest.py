@@ -97,7 +97,9 @@ def link(folder: Path, place: Path) -> None:
 def check_machine() -> None:
     """Say all that is missing at once."""
     if os.uname().machine != "x86_64" or not shutil.which("apt-get"):
-        raise CannotBuildError("the guest is built from Debian packages for amd64: this needs Debian or Ubuntu on x86_64")
+        raise CannotBuildError(
+            "the guest is built from Debian packages for amd64: this needs Debian or Ubuntu on x86_64"
+        )
     wanted = {"dpkg-deb": "dpkg", "mke2fs": "e2fsprogs"}
     missing = [package for program, package in wanted.items() if not shutil.which(program, path=search_path())]
     if missing:
@@ -107,7 +109,9 @@ def check_machine() -> None:
 def install(packages: Sequence[str]) -> None:
     """Install Debian packages as root; otherwise say which."""
     if os.geteuid() != 0:
-        raise CannotBuildError(f"install what is missing: sudo apt-get install --no-install-recommends {' '.join(packages)}")
+        raise CannotBuildError(
+            f"install what is missing: sudo apt-get install --no-install-recommends {' '.join(packages)}"
+        )
     print(f"installing {' '.join(packages)}", file=sys.stderr)
     run("apt-get", "install", "-y", "-q", "--no-install-recommends", *packages, DEBIAN_FRONTEND="noninteractive")
 
@@ -120,7 +124,9 @@ def download(folder: Path) -> list[Path]:
         run("apt-get", "download", "-q", kernel, *PACKAGES, cwd=folder)
     except CannotBuildError:
         if os.geteuid() != 0:
-            raise CannotBuildError("apt-get could not download packages: run 'sudo apt-get update' and start again") from None
+            raise CannotBuildError(
+                "apt-get could not download packages: run 'sudo apt-get update' and start again"
+            ) from None
         print("reading the lists of packages", file=sys.stderr)
         run("apt-get", "update", "-q")
         run("apt-get", "download", "-q", kernel_package(), *PACKAGES, cwd=folder)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from flowrunner.bench.composite import Composite
 from flowrunner.driver import Driver
 from flowrunner.errors import FlowrunnerError, near
-from flowrunner.plugins import BrokenPlugin, UnknownType, load, types
+from flowrunner.plugins import BrokenPlugin, load, types
 
 GROUP: Final = "flowrunner.drivers"
 CLASS_PATH = re.compile(r"\w+(\.\w+)*\.[A-Z]\w*")
@@ -49,15 +49,13 @@ def driver_type(name: str) -> tuple[str, type[Driver[Any]]]:
 
 @cache
 def _table() -> tuple[MappingProxyType[str, str], tuple[str, ...]]:
-    """Each class path with its type, and why some drivers could not be asked. Imports every driver."""
+    """Each class path with its type, ours first, and why some drivers could not be asked. Imports every driver."""
     found: dict[str, str] = {}
     broken: list[str] = []
     for name in types(GROUP):
         try:
-            found |= dict.fromkeys(load(GROUP, Driver, name).aliases, name)
+            mine = dict.fromkeys(load(GROUP, Driver, name).aliases, name)
+            found = {**found, **mine} if "/" not in name else {**mine, **found}
         except BrokenPlugin as error:
             broken.append(error.what)
     return MappingProxyType(found), tuple(broken)
-
-
-__all__ = ["PROXIES", "UnknownClass", "UnknownType", "driver_type"]

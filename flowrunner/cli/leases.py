@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from typing import Annotated
 
+import anyio
 import typer
 
 from flowrunner.cli.common import columns, reporting
@@ -18,8 +18,7 @@ def leases(as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] =
     """Show who holds which device of this machine, until when, and who waits for it."""
     with reporting():
         locks = Locks(lock_folder(os.environ))
-        while (held := locks.leases()) is None:
-            time.sleep(0.01)
+        held = anyio.run(locks.leases)
     if as_json:
         typer.echo(json.dumps([{**lease.facts, "waiting": list(lease.waiting)} for lease in held], indent=2))
         return

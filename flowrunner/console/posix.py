@@ -1,9 +1,9 @@
 """Running one command in a POSIX shell on a console: markers around its output, its exit status in the last one.
 
-No marker can be read out of the echo of what was sent, since there its word is cut in two: `printf 'F%s-..' LOW`. So it
-does not matter whether the terminal echoes, wraps long lines, or asks for the cursor's position. A command that is short
-and plain is sent as it is; any other goes in pieces into the variable `_f`, written as `printf` reads it. What may hold
-secrets is read with the echo off. `command eval` goes on after a syntax error, which a plain `eval` does not.
+No marker can be read out of the echo of what was sent, since there its word is cut in two: `printf 'F%s-..' LOW`. So
+it does not matter whether the terminal echoes, wraps long lines, or asks for the cursor's position. A command that is
+short and plain is sent as it is; any other goes in pieces into the variable `_f`, written as `printf` reads it. What
+may hold secrets is read with the echo off. `command eval` goes on after a syntax error, which plain `eval` does not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import anyio
 
 from flowrunner.console.patterns import ConsoleSession, Line, Match
-from flowrunner.console.text import without_escapes
+from flowrunner.console.text import last_lines, without_escapes
 from flowrunner.errors import BenchError, ExpectationError
 
 PIECE = 240
@@ -52,6 +52,7 @@ class PosixShell:
     def __init__(self, session: ConsoleSession) -> None:
         self._session = session
         self._word = secrets.token_hex(4)
+        self._began = session.end
 
     async def run(self, command: str, *, env: Mapping[str, str], limit: int) -> Ran:
         """Run `command`; with `env` in a subshell that has these variables, else in the shell itself.
@@ -68,9 +69,10 @@ class PosixShell:
         else:
             await self._put(command, secret=False)
             body = 'command eval "$(printf "$_f")"'
-        status = "\\nF%s-{0}=%d.\\nF%s-{0}=%d.\\n".format(self._word)
+        status = f"\\nF%s-{self._word}=%d.\\nF%s-{self._word}=%d.\\n"
         await self._type(f"{self._print('S')};{body};printf '{status}' LOW $? LOW $?")
         start = await self._await("S")
+        self._began = start.end
         end = await self._session.expect([self._marker(r"(?P<status>\d+)")])
         await self._twin(end)
         if end.start - start.end > limit:
@@ -131,6 +133,11 @@ class PosixShell:
                 driver=self._session.name, said=error.said,
                 help="log in first (login:), and wait for the prompt; the shell must know printf",
             ) from error  # fmt: skip
+
+    def said(self) -> str | None:
+        """The last lines that the command printed so far."""
+        raw = self._session.read(max(self._began, self._session.end - 4096))
+        return last_lines(b"\n".join(line for line in raw.split(b"\n") if self._word.encode() not in line))
 
     async def interrupt(self) -> None:
         """Press Ctrl-C, so that the next command finds a shell."""

@@ -71,18 +71,23 @@ class Held:
     async def opened(self) -> AsyncIterator[None]:
         """Read all consoles, watch the lease; leaving reads out what is still to come."""
         tasks = [asyncio.create_task(self._await_loss())]
+        clients: dict[str, object] = {}
         try:
             for part, node in self.lease.device.walk():
-                if node.offers(Console):
+                twin = next((p for p, client in clients.items() if client is node.client), None)
+                if node.offers(Console) and twin is not None:
+                    self._readers[part] = self._readers[twin]
+                elif node.offers(Console):
+                    clients[part] = node.client
                     tasks.append(await self._open_console(part, cast(Console, node.client)))
             yield
         finally:
-            for reader in self._readers.values():
+            for reader in set(self._readers.values()):
                 await reader.drain()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            for reader in self._readers.values():
+            for reader in dict.fromkeys(self._readers.values()):
                 self._run.journal.write("console.closed", console=reader.name, bytes=reader.session.end)
 
     async def _await_loss(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from jinja2.lexer import TOKEN_NAME, TOKEN_OPERATOR, TOKEN_STRING, TOKEN_WHITESPACE
+from jinja2.lexer import TOKEN_NAME, TOKEN_STRING, TOKEN_WHITESPACE
 
 from flowrunner.errors import near
 from flowrunner.expressions.filters import FUNCTIONS, METHODS, OWN, STANDARD, TESTS
@@ -91,26 +91,33 @@ def word_of(token: Token) -> str:
 
 def problems(words: list[Token], names: Names | None) -> Iterator[Problem]:
     """What is wrong with the names of an expression."""
-    for before, word in zip(words, words[1:], strict=False):
+    for before, word, after in zip([None, *words], words, [*words[1:], None], strict=False):
         if word.kind == TOKEN_NAME:
-            if before.value == "|" and before.kind == TOKEN_OPERATOR and word.value not in {*STANDARD, *OWN}:
-                yield _unknown("filter", word, {*STANDARD, *OWN})
-            if before.value == "is" and word.value not in {*TESTS, "not", "matches", "none"}:
-                yield _unknown("test", word, {*TESTS, "matches"})
-    for index, word in enumerate(words[:-1]):
-        if word.kind == TOKEN_NAME and words[index + 1].value == "(" and word.value not in KEYWORDS:
-            before_value = words[index - 1].value if index else ""
-            if before_value == "." and word.value not in METHODS:
-                yield _unknown("method", word, METHODS)
-            elif before_value not in (".", "|", "is", "not") and word.value not in FUNCTIONS:
-                yield _unknown("function", word, FUNCTIONS)
+            problem = _check_word(before.value if before else "", word, after.value if after else "")
+            if problem:
+                yield problem
     for chain in chains(words) if names is not None else ():
         problem = _check_chain(chain, names or {})
         if problem:
             yield problem
 
 
-def _unknown(noun: str, word: Token, known: Mapping[str, object] | set[str]) -> Problem:
+def _check_word(before: str, word: Token, after: str) -> Problem | None:
+    """What is wrong with a filter, a test, a method or a function."""
+    known: Mapping[str, set[str]] = {
+        "|": {*STANDARD, *OWN},
+        "is": {*TESTS, "not", "matches"},
+        ".": METHODS if after == "(" else {word.value},
+    }
+    nouns = {"|": "filter", "is": "test", ".": "method"}
+    if before in known:
+        return None if word.value in known[before] else _unknown(nouns[before], word, known[before])
+    if after == "(" and word.value not in KEYWORDS and before != "not" and word.value not in FUNCTIONS:
+        return _unknown("function", word, set(FUNCTIONS))
+    return None
+
+
+def _unknown(noun: str, word: Token, known: set[str]) -> Problem:
     return Problem(
         f"there is no {noun} '{word.value}'", f"unknown-{noun}", word.offset, word.end, near(word.value, known)
     )

@@ -1,7 +1,7 @@
 """What names exist where an expression stands, for the check before the run.
 
-A `Names` tree is nested mappings: a leaf is a type of the language (`"duration"`), a mapping is an object with just these
-keys, `ANY` accepts everything below it, and `Unavailable` is a name that is known and cannot be used here.
+A `Names` tree is nested mappings: a leaf is a type of the language (`"duration"`), a mapping is an object with just
+these keys, `ANY` accepts everything below it, and `Unavailable` is a name that is known and cannot be used here.
 
     {"inputs": {"budget": "duration"}, "steps": {"boot": {"outcome": "string", "outputs": {"at": "duration"}},
      "later": Unavailable("the step 'later' runs later", "defined at 71:9")}, "env": ANY}

@@ -48,6 +48,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
         if isinstance(obj, str) and attribute in METHODS:
             return getattr(obj, attribute)
+        if isinstance(obj, Missing):
+            obj._fail_with_undefined_error()
         kind = type(obj).__name__
         return self.undefined(f"a {kind} has no '{attribute}' that can be used here", obj=obj, name=attribute)
 

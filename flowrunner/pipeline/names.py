@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping as Map
 from dataclasses import dataclass, field
 from typing import Any
 
 from flowrunner.errors import Span
 from flowrunner.expressions.names import ANY, Names, Unavailable
 from flowrunner.model import Type
+from flowrunner.source import Mapping, Node, Scalar
 
 LOOP: Names = {"index": "int", "item": ANY, "first": "bool", "last": "bool", "length": "int"}
 FAILURE: Names = {"outcome": "string", "message": ANY, "path": "string", "blame": ANY, "cause": ANY}
@@ -19,10 +20,7 @@ ELSEWHERE: Names = {
     "loop": Unavailable("'loop' exists only in what has foreach", "add foreach to the step, or to a group around it"),
     "attempt": Unavailable("'attempt' exists only in what has retry", "add retry to the step, or to a group around it"),
     "failure": Unavailable("'failure' exists only in rescue", "use steps.<id>.outcome"),
-    **{
-        word: Unavailable(f"'{word}' is not part of this version yet")
-        for word in ("matrix", "needs", "wave", "fleet")
-    },
+    **{word: Unavailable(f"'{word}' is not part of this version yet") for word in ("matrix", "needs", "wave", "fleet")},
 }
 """Names that are not everywhere, or not yet."""
 
@@ -31,9 +29,9 @@ ELSEWHERE: Names = {
 class Known:
     """What is known so far of one job. `ids` are all ids in it, with their places."""
 
-    inputs: Mapping[str, Type]
+    inputs: Map[str, Type]
     secrets: Collection[str]
-    ids: Mapping[str, Span]
+    ids: Map[str, Span]
     steps: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -41,7 +39,7 @@ class Known:
         for id, where in self.ids.items():
             self.steps[id] = Unavailable(f"the step '{id}' runs later", f"it is defined at {where.short}")
 
-    def define(self, id: str | None, outputs: Mapping[str, Type]) -> None:
+    def define(self, id: str | None, outputs: Map[str, Type]) -> None:
         """From here on the step `id` has run."""
         if id is not None:
             self.steps[id] = {"outcome": "string", "outputs": outputs}
@@ -51,9 +49,15 @@ class Known:
         if id is not None:
             self.steps[id] = why
 
+    def give_up(self, node: Node) -> None:
+        """A step that is no good: nothing is known of it, so that nobody complains of what refers to it."""
+        id = node.get("id") if isinstance(node, Mapping) else None
+        if isinstance(id, Scalar) and id.value in self.ids:
+            self.steps[str(id.value)] = ANY
+
     def defined(self) -> set[str]:
         """The ids of the steps that have run."""
-        return {id for id, step in self.steps.items() if not isinstance(step, Unavailable)}
+        return {id for id, step in self.steps.items() if isinstance(step, dict)}
 
     def repeat(self, before: Collection[str]) -> None:
         """What was defined since `before` is repeated: seen from outside its outputs are lists."""

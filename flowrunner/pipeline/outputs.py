@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
+from flowrunner.expressions import Expression
 from flowrunner.model import Duration, Secret, Size, Type, Version
 from flowrunner.step import Step
 
@@ -43,3 +44,10 @@ def type_of(annotation: Any) -> Type:
     if issubclass(kind, BaseModel | Mapping):
         return "map"
     return "list" if issubclass(kind, Sequence) and not issubclass(kind, bytes) else "any"
+
+
+def type_of_value(value: Any) -> Type:
+    """The type of a value of the plan: an expression's, else that of the plain data."""
+    if isinstance(value, Expression):
+        return value.type
+    return "any" if value is None else type_of(type(value))

@@ -64,7 +64,7 @@ def render(path: Path, values: Mapping[str, Any]) -> str:
             if size > LARGEST:
                 raise TooLarge(f"the file would have more than {LARGEST} characters")
             pieces.append(piece)
-    except (TemplateError, TooLarge, TypeError, ValueError, ArithmeticError) as error:
+    except Exception as error:
         what = error.message if isinstance(error, TemplateError) else str(error)
         raise PipelineError(what or "this is no template", code="bad-template", where=_place(path, error)) from error
     return "".join(pieces)

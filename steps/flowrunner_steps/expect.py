@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -14,6 +14,7 @@ from flowrunner.interfaces.console import Console
 from flowrunner.model import Duration, Model
 from flowrunner.step import Context, Outputs, Step
 
+M = TypeVar("M", bound=Model)
 PromptText = Annotated[str, Field(min_length=1, pattern=r"^[^\r\n]*$")]
 
 
@@ -150,7 +151,7 @@ def _unwanted(choice: Choice, match: Match) -> ExpectationError:
     return ExpectationError(f"{named}: {match.text!r}", outcome=outcome, blame=choice.blame, said=match.text)
 
 
-def _exactly_one(model: Any, *names: str) -> Any:
+def _exactly_one(model: M, *names: str) -> M:
     given = [name for name in names if getattr(model, name) is not None]
     if len(given) != 1:
         said = " and ".join(f"'{name}'" for name in given) or "none"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 import anyio
 from pydantic import Field
 
-from flowrunner.console.patterns import ConsoleSession, Line, Match, Pattern, Prompt
+from flowrunner.console.patterns import ConsoleSession, Line, Pattern, Prompt
 from flowrunner.console.regexes import Regex, search
 from flowrunner.console.scan import for_prompts
 from flowrunner.console.text import last_lines, shown
@@ -35,7 +34,7 @@ class LoginOutputs(Outputs):
 
 
 class Login(Step):
-    """Log in at the console's login prompt, and wait for the shell's.
+    r"""Log in at the console's login prompt, and wait for the shell's.
 
     Works when the login prompt has been matched before, when the user is logged in already, and when kernel messages
     break a prompt: once the console has been quiet for `poke`, an empty line asks for a new one. The three prompts are
@@ -45,7 +44,7 @@ class Login(Step):
     steps:
       - login: root
       - login: {username: root, password: "${{ secrets.root_password }}"}
-      - login: {username: admin, password: "${{ secrets.root_password }}", prompt: 'admin@\\S+> ', within: 2m}
+      - login: {username: admin, password: "${{ secrets.root_password }}", prompt: 'admin@\S+> ', within: 2m}
     ```
     """
 
@@ -116,10 +115,11 @@ class _Dialogue:
         with anyio.move_on_after(0.2):
             await self._console.quiet(0.05)
         line = self.last_line()
-        for answer, prompt in (("name", self._step.login_prompt), ("shell", self._step.prompt)):
+        asked: tuple[tuple[Answer, str], ...] = (("name", self._step.login_prompt), ("shell", self._step.prompt))
+        for answer, prompt in asked:
             if line and await search(rf"(?:{prompt})\Z", line):
                 self._console.skip()
-                return "name" if answer == "name" else "shell"
+                return answer
         return None
 
     async def _ask_again(self) -> Answer:
@@ -130,25 +130,28 @@ class _Dialogue:
     async def _see(self, waits_for: str, *answers: Answer) -> Answer:
         """Which of `answers` comes first; pokes the console when it is quiet."""
         self.waits_for = waits_for
+        wanted = [(answer, pattern) for answer in answers for pattern in self._patterns(answer)]
         while True:
             before = self._console.end
             try:
-                match = await self._console.expect([self._pattern(a) for a in answers], within=self._step.poke)
+                match = await self._console.expect([pattern for _, pattern in wanted], within=self._step.poke)
             except ExpectationError:
                 if self._console.end == before:
                     await self._type("")
                 continue
-            return answers[match.index]
+            return wanted[match.index][0]
 
-    def _pattern(self, answer: Answer) -> Pattern:
+    def _patterns(self, answer: Answer) -> tuple[Pattern, ...]:
+        """What to look for; a prompt inside a complete line was broken by a message of the kernel."""
         step = self._step
-        return {
-            "name": Prompt(step.login_prompt, regex=True),
-            "password": Prompt(step.password_prompt, regex=True),
-            "shell": Prompt(step.prompt, regex=True, settle=0.1),
-            "refused": Line(REFUSED),
-            "broken": Line(rf"(?:{step.login_prompt})(?=.*\S)"),
-        }[answer]
+        patterns: dict[Answer, tuple[Pattern, ...]] = {
+            "name": (Prompt(step.login_prompt, regex=True),),
+            "broken": (Line(step.login_prompt),),
+            "password": (Prompt(step.password_prompt, regex=True), Line(step.password_prompt)),
+            "shell": (Prompt(step.prompt, regex=True, settle=0.1),),
+            "refused": (Line(REFUSED),),
+        }
+        return patterns[answer]
 
     async def _type_password(self) -> None:
         if self._step.password is None:

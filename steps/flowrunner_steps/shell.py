@@ -51,8 +51,8 @@ class Shell(Step):
 
     The command runs in that very shell: a `cd` or a variable stays for the next one. With `env` it runs in a subshell.
     It may have several lines and any characters. Its output is what the console shows between two markers, so standard
-    error is in it, and so are messages that a kernel prints meanwhile (`dmesg -n 1` keeps it quiet). When time runs out,
-    Ctrl-C is pressed. `exit` would end the shell itself: use a subshell, `(exit 3)`.
+    error is in it, and so are messages that a kernel prints meanwhile (`dmesg -n 1` keeps it quiet). When time runs
+    out, Ctrl-C is pressed. `exit` would end the shell itself: use a subshell, `(exit 3)`.
 
     ```yaml
     steps:
@@ -112,7 +112,7 @@ class Shell(Step):
             with anyio.fail_after(self.within):
                 return await shell.run(self.command, env=self.env, limit=self.limit)
         except TimeoutError as error:
-            said = last_lines(console.read(max(0, console.end - 4096)))
+            said = shell.said()
             await shell.interrupt()
             raise ExpectationError(
                 f"the command was not done within {self.within}", cause="timeout", said=said,

@@ -31,7 +31,7 @@ MODULES = {
             error: str = "BenchError"
 
         class Switch(Driver[SwitchConfig], Power):
-            aliases = ("jumpstarter_driver_power.driver.MockPower",)
+            aliases = ("jumpstarter_driver_acme.driver.Switch",)
 
             def fail(self, where: str) -> None:
                 EVENTS.append(f"{self.config.name} {where}")

@@ -42,7 +42,7 @@ class FedConsole(Console):
         self._news.set()
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[FedConsole]:  # type: ignore[override]
+    async def connect(self) -> AsyncIterator[FedConsole]:
         if self.refuse:
             raise self.refuse
         self.connections += 1
@@ -105,7 +105,7 @@ class ProgramConsole(Console):
         os.write(self._terminal, data)
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[FileStream]:  # type: ignore[override]
+    async def connect(self) -> AsyncIterator[FileStream]:
         near, self._terminal = pty.openpty()
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, self._columns, 0, 0))
         if not self._echo:

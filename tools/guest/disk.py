@@ -55,9 +55,32 @@ def _fat(image: Path, files: Mapping[str, Path], environment: Mapping[str, str],
 
 def _ext4(image: Path, root: Path, environment: Mapping[str, str]) -> None:
     options = f"offset={ROOT_START},hash_seed={UUID},root_owner=0:0"
-    features = ["-t", "ext4", "-O", "^has_journal,^metadata_csum_seed", "-m", "0", "-L", "root", "-U", UUID, "-b", "1024"]
+    features = [
+        "-t",
+        "ext4",
+        "-O",
+        "^has_journal,^metadata_csum_seed",
+        "-m",
+        "0",
+        "-L",
+        "root",
+        "-U",
+        UUID,
+        "-b",
+        "1024",
+    ]
     _run(
-        environment, "mke2fs", "-q", "-F", *features, "-E", options, "-d", str(root), str(image), f"{ROOT_SIZE // 1024}k"
+        environment,
+        "mke2fs",
+        "-q",
+        "-F",
+        *features,
+        "-E",
+        options,
+        "-d",
+        str(root),
+        str(image),
+        f"{ROOT_SIZE // 1024}k",
     )
 
 

@@ -62,7 +62,7 @@ def test_reads_jumpstarters_shape_and_class_paths(bench: Make) -> None:
         exitOnLeaseEnd: true
         export:
           power:
-            type: jumpstarter_driver_power.driver.MockPower
+            type: jumpstarter_driver_acme.driver.Switch
             config: {name: a}
             description: the plug
             methods_description: {on: switches it on}

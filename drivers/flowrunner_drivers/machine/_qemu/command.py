@@ -33,7 +33,7 @@ def processor(config: QemuConfig, accel: str) -> str:
 
 
 def arguments(config: QemuConfig, start: Start) -> list[str]:
-    """All arguments. The processor stands still at first (`-S`); console and monitor are sockets that are open already."""
+    """All arguments. The processor stands still at first (`-S`); console and monitor are open sockets."""
     return [
         "-name", "flowrunner", "-nodefaults", "-no-user-config", "-S",
         "-machine", config.machine_model, "-accel", start.accel, "-cpu", processor(config, start.accel),

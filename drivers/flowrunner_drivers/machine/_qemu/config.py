@@ -100,7 +100,7 @@ class QemuConfig(Config):
     """Ports of the host that lead into the guest, by name."""
 
     display: Literal["std", "virtio", "none"] | None = None
-    """The graphics card: std on x86_64 and virtio on aarch64, unless said otherwise; none leaves out the part `video`."""
+    """The graphics card: std on x86_64 and virtio on aarch64, unless said otherwise; with none there is no `video`."""
 
     vnc: bool = False
     """Whether the screen is served by VNC on a Unix socket in the machine's folder."""

@@ -55,8 +55,9 @@ class Disk:
                 raise BenchError(f"there is no partition '{name}'", blame="config", help=near(name, PARTITIONS))
             if not path.is_file():
                 raise BenchError(f"there is no file '{path}' for the partition '{name}'", blame="config")
-        if self._config.disk or (self._config.disk_size is not None and "root" not in self._own):
-            await anyio.to_thread.run_sync(self._make, self._place("root"))
+        place = self._place("root")
+        if place.exists() or (self._config.disk_size is not None and "root" not in self._own):
+            await anyio.to_thread.run_sync(self._make, place)
 
     def files(self) -> dict[str, Path]:
         """The machine's files by what they are, without the disk."""

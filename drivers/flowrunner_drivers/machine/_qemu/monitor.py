@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from qemu.qmp import ConnectError, ExecInterruptedError, ExecuteError, QMPClient, QMPError, Runstate, StateError
@@ -37,7 +38,7 @@ class Monitor:
         try:
             return await self._client.execute(name, arguments)
         except ExecuteError as error:
-            raise BenchError(f"QEMU refused '{name}': {error.error.desc}", call=name) from error
+            raise BenchError(f"QEMU refused '{name}': {error}", call=name) from error
         except (ExecInterruptedError, StateError) as error:
             raise BenchError(f"QEMU was gone before it had answered '{name}'", call=name) from error
 
@@ -45,7 +46,5 @@ class Monitor:
         """Let go of the connection, also of one that broke."""
         if self._client.runstate is Runstate.IDLE:
             return
-        try:
+        with suppress(EOFError, OSError, QMPError):
             await self._client.disconnect()
-        except (EOFError, OSError, QMPError):
-            pass

@@ -39,11 +39,11 @@ async def spawn(command: Sequence[str], log: Path, sockets: Sequence[socket.sock
     """Start QEMU in a session of its own, saying what it says to `log`, and let it have its ends of `sockets`.
 
     The kernel kills it when the thread that started it is gone, be it by kill -9. The signal is set by a program that
-    then becomes QEMU, for it cannot be set safely between fork and exec of a process that has threads. If this process dies
-    even before that, QEMU finds its sockets closed, and as its processor has not been let go, nothing has run.
+    then becomes QEMU, for it cannot be set safely between fork and exec of a process that has threads. If this process
+    dies even before that, the machine never runs: its processor stands still until the monitor lets it go.
     """
     setpriv = shutil.which("setpriv")
-    guard = [setpriv, "--pdeath-signal", "KILL", "--"] if setpriv else [sys.executable, "-ISc", DIE_WITH_PARENT]
+    guard = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else [sys.executable, "-ISc", DIE_WITH_PARENT]
     with log.open("wb") as said:
         try:
             return await anyio.open_process(

@@ -1,0 +1,87 @@
+"""The parts of the machine: power, console, flasher and video."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from io import BytesIO
+from pathlib import Path
+
+import anyio.to_thread
+from PIL import Image as Picture
+
+from flowrunner.driver import Config, Driver
+from flowrunner.interface import ByteStream
+from flowrunner.interfaces.console import Console
+from flowrunner.interfaces.power import Power, PowerReading
+from flowrunner.interfaces.storage import Flasher, Image, Written
+from flowrunner.interfaces.video import Video
+from flowrunner_drivers.machine._qemu.core import Core
+
+
+class PartConfig(Config):
+    """A part has no config of its own."""
+
+
+class Part(Driver[PartConfig]):
+    """Something that the machine offers."""
+
+    def __init__(self, core: Core) -> None:
+        super().__init__(PartConfig())
+        self.core = core
+
+
+class QemuPower(Part, Power):
+    """On is QEMU running, off is QEMU gone."""
+
+    async def on(self) -> None:
+        await self.core.on()
+
+    async def off(self) -> None:
+        await self.core.off()
+
+    def read(self) -> AsyncIterator[PowerReading]:
+        raise NotImplementedError
+
+
+class QemuConsole(Part, Console):
+    """The first serial port."""
+
+    def connect(self) -> AbstractAsyncContextManager[ByteStream]:
+        return self.core.console.reader()
+
+
+class QemuFlasher(Part, Flasher):
+    """The disk (`root`), and firmware beside it."""
+
+    async def flash(self, image: Image, target: str | None = None) -> Written:
+        with self.core.disk_in_use("written"):
+            return await self.core.disk.flash(image, target)
+
+    async def dump(self, target: str | None = None, length: int | None = None) -> AsyncIterator[bytes]:
+        with self.core.disk_in_use("read"):
+            async for piece in self.core.disk.dump(target, length):
+                yield piece
+
+
+class QemuVideo(Part, Video):
+    """The screen."""
+
+    async def snapshot(self) -> bytes:
+        handle, name = tempfile.mkstemp(suffix=".ppm", dir=self.core.folder)
+        os.close(handle)
+        try:
+            await self.core.execute("screendump", {"filename": name})
+            return await anyio.to_thread.run_sync(_png, Path(name))
+        finally:
+            await anyio.Path(name).unlink(missing_ok=True)
+
+
+def _png(file: Path) -> bytes:
+    """QEMU before 7.1 writes no PNG itself; so it is always made here."""
+    out = BytesIO()
+    with Picture.open(file) as picture:
+        picture.save(out, "PNG")
+    return out.getvalue()

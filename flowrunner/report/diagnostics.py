@@ -1,0 +1,125 @@
+"""Errors as people and tools want to read them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from flowrunner.errors import BenchError, FlowrunnerError, PipelineError, Span
+
+Format = Literal["text", "json", "github", "gitlab"]
+
+MOST = 20
+"""Errors that are printed as text at once."""
+
+WIDTH = 110
+"""Characters of a line of the file that are shown."""
+
+RED, DIM, BOLD, PLAIN = "\x1b[31m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
+
+
+def render(
+    errors: Sequence[FlowrunnerError], sources: Mapping[str, str], *, format: str = "text", color: bool = False
+) -> str:
+    """`errors` in the given format; `sources` has the text of each file by its name in spans."""
+    if format == "json":
+        return json.dumps([_facts(error) for error in errors], indent=2, ensure_ascii=False)
+    if format == "github":
+        return "\n".join(_github(error) for error in errors)
+    if format == "gitlab":
+        return json.dumps([_gitlab(error) for error in errors], indent=2, ensure_ascii=False)
+    shown = [_text(error, sources, color=color) for error in errors[:MOST]]
+    if len(errors) > MOST:
+        shown.append(f"and {len(errors) - MOST} more")
+    return "\n".join(shown)
+
+
+def _text(error: FlowrunnerError, sources: Mapping[str, str], *, color: bool) -> str:
+    red, bold, plain = (RED, BOLD, PLAIN) if color else ("", "", "")
+    place = f"{bold}{error.where}:{plain} " if error.where else ""
+    lines = [f"{place}{red}error:{plain} {error.what}"]
+    excerpt = _excerpt(error.where, sources, error.help, color=color) if error.where else []
+    lines += excerpt or ([f"  help: {error.help}"] if error.help else [])
+    if isinstance(error, BenchError) and error.said:
+        lines += [f"  | {line}" for line in error.said.splitlines()]
+    return "\n".join(lines)
+
+
+def _excerpt(where: Span, sources: Mapping[str, str], help: str | None, *, color: bool) -> list[str]:
+    lines = sources.get(where.file, "").splitlines()
+    if not 1 <= where.line <= len(lines):
+        return []
+    line = lines[where.line - 1]
+    end = where.end_column if where.end_line == where.line else len(line) + 1
+    start, stop = where.column - 1, max(min(end - 1, len(line)), where.column)
+    cut = max(0, min(start - WIDTH // 2, len(line) - WIDTH)) if len(line) > WIDTH else 0
+    before, marked, after = line[cut:start], line[start:stop], line[stop : cut + WIDTH]
+    lead = "..." if cut else ""
+    tail = "..." if len(line) > cut + WIDTH else ""
+    number = f"{where.line:>5} | "
+    red, dim, plain = (RED, DIM, PLAIN) if color else ("", "", "")
+    carets = "^" * max(1, _width(marked[:WIDTH]))
+    return [
+        f"{dim}{number}{plain}{_flat(lead + before + marked[:WIDTH] + after + tail)}",
+        f"{dim}{' ' * 5} | {plain}{' ' * _width(lead + before)}{red}{carets}{plain}" + (f" {help}" if help else ""),
+    ]
+
+
+def _flat(text: str) -> str:
+    """Tabs as one space, control characters shown: what the carets count on."""
+    return "".join(" " if c == "\t" else c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _width(text: str) -> int:
+    """Columns that `text` takes on a terminal."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _code(error: FlowrunnerError) -> str:
+    return error.code if isinstance(error, PipelineError) else "bench"
+
+
+def _facts(error: FlowrunnerError) -> dict[str, object]:
+    where = error.where
+    return {
+        "file": where.file if where else None,
+        "line": where.line if where else None,
+        "column": where.column if where else None,
+        "end_line": where.end_line if where else None,
+        "end_column": where.end_column if where else None,
+        "severity": "error",
+        "code": _code(error),
+        "message": error.what,
+        "help": error.help,
+    }
+
+
+def _github(error: FlowrunnerError) -> str:
+    """A workflow command of GitHub Actions."""
+    where = error.where
+    place = ""
+    if where:
+        place = f" file={_escaped(where.file, all=True)},line={where.line},col={where.column},endLine={where.end_line}"
+        place += f",title={_escaped(_code(error), all=True)}"
+    return f"::error{place}::{_escaped(error.what + (f' ({error.help})' if error.help else ''))}"
+
+
+def _escaped(text: str, *, all: bool = False) -> str:
+    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return text.replace(":", "%3A").replace(",", "%2C") if all else text
+
+
+def _gitlab(error: FlowrunnerError) -> dict[str, object]:
+    """An entry of GitLab's Code Quality report."""
+    where = error.where
+    identity = f"{where}|{_code(error)}|{error.what}"
+    return {
+        "description": error.what + (f" ({error.help})" if error.help else ""),
+        "check_name": _code(error),
+        "fingerprint": hashlib.sha256(identity.encode()).hexdigest(),
+        "severity": "major",
+        "location": {"path": where.file if where else "", "lines": {"begin": where.line if where else 1}},
+    }
