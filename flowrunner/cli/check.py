@@ -20,7 +20,7 @@ from flowrunner.cli.common import (
     say,
 )
 from flowrunner.errors import PipelineErrors
-from flowrunner.pipeline.compile import compile
+from flowrunner.pipeline.compiler import compile
 
 
 def check(
@@ -38,7 +38,7 @@ def check(
             try:
                 compiled = compile(
                     path, inputs=inputs, inputs_file=inputs_file, environment=os.environ, secrets_file=secrets_file,
-                    strict_inputs=False,
+                    complete=False,
                 )  # fmt: skip
             except PipelineErrors as found:
                 errors += found.errors

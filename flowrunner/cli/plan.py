@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from flowrunner.cli.common import Format, FormatOption, Inputs, InputsFile, PipelineFile, SecretsFile, pairs, reporting
-from flowrunner.pipeline.compile import compile
-from flowrunner.pipeline.show import plan_json, plan_text
+from flowrunner.pipeline.compiler import compile
+from flowrunner.pipeline.encode import plan_json
+from flowrunner.pipeline.text import plan_text
 
 
 def plan(

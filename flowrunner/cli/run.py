@@ -35,8 +35,8 @@ from flowrunner.engine.run import Finished, Runner
 from flowrunner.engine.state import Options
 from flowrunner.lab.discover import discover
 from flowrunner.lab.local import LocalLab
-from flowrunner.pipeline.compile import Compiled, compile
-from flowrunner.pipeline.requests import device_requests
+from flowrunner.pipeline.compiler import Compiled, compile
+from flowrunner.pipeline.encode import plan_json
 from flowrunner.report.display import display
 from flowrunner.report.writer import write_reports
 
@@ -70,7 +70,7 @@ def run(
         for warning in compiled.warnings:
             typer.echo(f"warning: {warning}", err=True)
         bench = discover(pipeline, lab=lab, exporters=exporter or (), environment=os.environ)
-        bench.check(device_requests(compiled.plan))
+        bench.check(tuple(compiled.plan.requests()))
         options = Options(
             update_snapshots=update_snapshots, ci=bool(os.environ.get("CI")), fsync=fsync, environment=dict(os.environ),
             facts=_facts(bench),

@@ -40,7 +40,7 @@ class Marks:
         self._recent.keep(slice(half, None))
         if len(self._old.times) > LIMIT:
             self._old.keep(slice(None, None, 2))
-            self._gap *= 2
+            self._gap = max(2 * self._gap, 2 * self._old.times[-1] / LIMIT)
 
 
 class _Track:

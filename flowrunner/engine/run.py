@@ -25,6 +25,7 @@ from flowrunner.engine.scope import run_scope
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import Options, Run
 from flowrunner.model import Outcome, Secret
+from flowrunner.pipeline.encode import plan_json
 from flowrunner.pipeline.plan import Plan
 
 
@@ -92,6 +93,7 @@ class Runner:
 
     async def _run(self, run: Run) -> Finished:
         job = self._plan.jobs[0]
+        (self.folder / "plan.json").write_text(json.dumps(plan_json(self._plan), indent=1, ensure_ascii=False) + "\n")
         wall = datetime.now(UTC)
         run.journal.write(
             "run.started", durable=True, id=self.id, pipeline=self._plan.name, file=str(self._plan.file),
@@ -119,11 +121,6 @@ class Runner:
 def new_id() -> str:
     """A run's id: when it started, and something that tells it from others of that second."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(2)}"
-
-
-def write_plan(folder: Path, plan: Mapping[str, Any]) -> None:
-    """Keep the plan beside the journal."""
-    (folder / "plan.json").write_text(json.dumps(plan, indent=1, ensure_ascii=False, default=str) + "\n")
 
 
 def _user() -> str:

@@ -79,8 +79,8 @@ def take_apart(problems: Problems, node: Node) -> Parts | None:
     for key in unknown:
         _unknown_key(problems, key, actions[0][0] if actions else None)
     if not actions and not unknown and not planned:
-        help = "add one, such as power, expect or shell: 'flow actions' lists them"
-        problems.add("this step has no action", code="no-action", where=node.where, help=help)
+        advice = "add one, such as power, expect or shell: 'flow actions' lists them"
+        problems.add("this step has no action", code="no-action", where=node.where, help=advice)
     if len(actions) != 1:
         return None
     return Parts(
@@ -94,29 +94,29 @@ def _unknown_key(problems: Problems, key: Scalar, action: Scalar | None) -> None
     name = str(key.value)
     actions = {*types("flowrunner.steps"), *BLOCKS}
     if action is None:
-        help = near(name, actions | COMMON)
-        problems.add(f"there is no action '{name}'", code="unknown-action", where=key.where, help=help)
+        advice = near(name, actions | COMMON)
+        problems.add(f"there is no action '{name}'", code="unknown-action", where=key.where, help=advice)
         return
-    help = near(name, COMMON | actions)
+    advice = near(name, COMMON | actions)
     if name in SCOPE:
-        help = "only group and lease have it: put the step into a group"
+        advice = "only group and lease have it: put the step into a group"
     elif is_action(str(action.value)):
         kind = find_action(problems, str(action.value), action.where)
         if kind and name in {key_of(field, info) for field, info in kind.model_fields.items()}:
-            help = f"it is a key of {action.value}: {action.value}: {{{name}: ...}}"
-    problems.add(f"a step has no key '{name}'", code="unknown-key", where=key.where, help=help)
+            advice = f"it is a key of {action.value}: {action.value}: {{{name}: ...}}"
+    problems.add(f"a step has no key '{name}'", code="unknown-key", where=key.where, help=advice)
 
 
 def _not_a_step(problems: Problems, node: Node) -> None:
     if isinstance(node, Sequence):
-        what, help = "a step is a mapping with one action, got a list", "to put steps together write 'group: [...]'"
+        what, advice = "a step is a mapping with one action, got a list", "to put steps together write 'group: [...]'"
     elif (
         isinstance(node, Scalar)
         and isinstance(node.value, str)
         and is_action(node.value.split()[0] if node.value.split() else "")
     ):
         what = f"a step is a mapping with one action, got the text '{node.text}'"
-        help = f"write it as '{node.value.split()[0]}: ...'"
+        advice = f"write it as '{node.value.split()[0]}: ...'"
     else:
-        what, help = "a step is a mapping with one action", "write it as 'power: cycle', 'expect: \"login: \"' or such"
-    problems.add(what, code="no-action", where=node.where, help=help)
+        what, advice = "a step is a mapping with one action", "write it as 'power: cycle', 'expect: \"login: \"' or such"
+    problems.add(what, code="no-action", where=node.where, help=advice)

@@ -22,17 +22,17 @@ HIDDEN = Unavailable("what runs in the background leaves nothing for later steps
 def compile_background(here: Here, parts: Parts, position: int) -> plan.Background | None:
     """A command that is started, and ended with its scope."""
     for key in USELESS & set(parts.common):
-        what, help = f"background has no key '{key}'", "it lasts as long as its scope; ready has its own within"
-        here.problems.add(what, code="unknown-key", where=parts.common[key][0].where, help=help)
+        what, advice = f"background has no key '{key}'", "it lasts as long as its scope; ready has its own within"
+        here.problems.add(what, code="unknown-key", where=parts.common[key][0].where, help=advice)
     kept = {name: entry for name, entry in parts.common.items() if name not in USELESS}
     parts = replace(parts, common=kept)
     common = read_common(here, parts, position, defaults=False)
     here.known.hide(common.id, HIDDEN)
     value = parts.value
     if not isinstance(value, Mapping):
-        help = "write it as background: {run: ./server, ready: 'listening on'}"
+        advice = "write it as background: {run: ./server, ready: 'listening on'}"
         what = "background needs a mapping with run or shell"
-        here.problems.add(what, code="wrong-type", where=value.where, help=help)
+        here.problems.add(what, code="wrong-type", where=value.where, help=advice)
         return None
     commands = [(key, node) for key, node in value.entries if key.value in COMMANDS]
     _check_keys(here, parts, value, len(commands))
@@ -73,8 +73,8 @@ def _ready(here: Here, value: Mapping) -> plan.Ready | None:
         name = Scalar("pattern", node.where, "pattern", plain=True)
         node = Mapping(((name, node),), node.where)
     if not isinstance(node, Mapping):
-        help = "write it as ready: 'listening on', or {pattern: ..., within: 10s}"
-        here.problems.add("ready needs a pattern", code="wrong-type", where=node.where, help=help)
+        advice = "write it as ready: 'listening on', or {pattern: ..., within: 10s}"
+        here.problems.add("ready needs a pattern", code="wrong-type", where=node.where, help=advice)
         return None
     keys = here.fit(ReadyKeys, node, "ready")
     pattern = keys.values.get("pattern")

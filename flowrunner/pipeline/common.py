@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping as Map
+from collections.abc import Callable
+from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,8 @@ from flowrunner.pipeline.here import Here
 from flowrunner.pipeline.language import CommonKeys
 from flowrunner.pipeline.marks import Path
 from flowrunner.pipeline.plan import Backoff, Node, Retry
-from flowrunner.source import Mapping, Node as Tree, Scalar
+from flowrunner.source import Mapping, Scalar
+from flowrunner.source import Node as Tree
 
 Between = Callable[[Tree, Here], tuple[Node, ...]]
 """Compiles the steps between two attempts."""

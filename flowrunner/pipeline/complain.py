@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping as Map
+from collections.abc import Iterable
+from collections.abc import Mapping as Map
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import groupby
 
 from pydantic import BaseModel
+from pydantic_core import ErrorDetails
 
 from flowrunner.errors import Span, near
 from flowrunner.expressions import Expression
@@ -25,10 +28,12 @@ class Subject:
     node: Mapping
     label: str
     anchor: Span
+    short: str | None = None
+    """The key that was not written: the mapping stands for its value."""
 
     def name(self, path: Path) -> str:
         """What sentences call the value at `path`."""
-        if not path:
+        if path in ((), (self.short,)):
             return self.label
         if isinstance(path[-1], int):
             return f"item {path[-1] + 1} of {self.name(path[:-1])}"
@@ -57,6 +62,17 @@ class Subject:
         return node.where if node and path else self.anchor
 
 
+CONVERSIONS: Map[str, str] = {
+    "true or false": "compare it: ${{ ... == ... }}",
+    "a duration": "convert it: ${{ ... | duration }}",
+    "a size": "convert it: ${{ ... | size }}",
+    "a whole number": "convert it: ${{ ... | int }}",
+    "a number": "convert it: ${{ ... | float }}",
+    "text": "convert it: ${{ ... | string }}",
+}
+"""How an expression comes to be of another type."""
+
+
 class Complainer:
     """Words complaints about one subject. `read` are the expressions in it by path, None where one was no good."""
 
@@ -67,7 +83,8 @@ class Complainer:
 
     def complain(self, complaints: Iterable[Complaint]) -> None:
         """Note each of `complaints` as one error, unless only a sample caused it."""
-        ordered = sorted(complaints, key=lambda c: [(p, "") if isinstance(p, int) else (-1, p) for p in c.path])
+        kept = _without_misspelt(list(complaints))
+        ordered = sorted(kept, key=lambda c: [(p, "") if isinstance(p, int) else (-1, p) for p in c.path])
         for path, group in groupby(ordered, key=lambda c: c.path):
             self._at(path, list(group))
 
@@ -102,16 +119,35 @@ class Complainer:
         path, subject = complaint.path, self._subject
         if complaint.error["type"] == "missing":
             key = str(complaint.error["loc"][-1])
-            what, help = f"{subject.name(path)} needs the key '{key}'", description(subject.kind, path, key)
-            self._problems.add(what, code="missing-key", where=subject.key(path), help=help)
+            what, advice = f"{subject.name(path)} needs the key '{key}'", description(subject.kind, path, key)
+            self._problems.add(what, code="missing-key", where=subject.key(path), help=advice)
             return True
         if complaint.error["type"] == "extra_forbidden":
             key, parent = str(path[-1]), path[:-1]
-            what, help = f"{subject.name(parent)} has no key '{key}'", near(key, keys(subject.kind, parent))
-            self._problems.add(what, code="unknown-key", where=subject.key(path), help=help)
+            what, advice = f"{subject.name(parent)} has no key '{key}'", near(key, keys(subject.kind, parent))
+            self._problems.add(what, code="unknown-key", where=subject.key(path), help=advice)
             return True
         return False
 
     def _add(self, path: Path, found: tuple[str, str, str | None]) -> None:
-        code, what, help = found
-        self._problems.add(what, code=code, where=self._subject.value(path), help=help)
+        code, what, advice = found
+        if advice is None and code == "wrong-type":
+            known = keys(self._subject.kind, path)
+            advice = f"its keys are {', '.join(known)}" if known else None
+        self._problems.add(what, code=code, where=self._subject.value(path), help=advice)
+
+
+def _is_word(error: ErrorDetails, expression: Expression) -> bool:
+    """Whether one of some words was asked for, and the expression gives no text at all."""
+    return error["type"] in ("literal_error", "enum") and expression.type not in ("string", "secret", "version", "regex")
+
+
+def _without_misspelt(complaints: list[Complaint]) -> list[Complaint]:
+    """Without keys that are only missing because they are misspelt: the hint of the unknown key says so."""
+    unknown = [(c.path[:-1], str(c.path[-1])) for c in complaints if c.error["type"] == "extra_forbidden"]
+    return [
+        c
+        for c in complaints
+        if c.error["type"] != "missing"
+        or not any(c.path == path and get_close_matches(key, [str(c.error["loc"][-1])]) for path, key in unknown)
+    ]

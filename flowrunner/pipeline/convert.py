@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,8 @@ from flowrunner.errors import PipelineErrors
 from flowrunner.model import Duration, Size, Version
 from flowrunner.pipeline.explain import NOUNS, given
 from flowrunner.pipeline.language import InputType
+from flowrunner.pipeline.plan import FileFacts
 from flowrunner.source import parse, plain
-
-
-@dataclass(frozen=True, slots=True)
-class FileFacts:
-    """What tells one content of a file or a directory from another; the size is in bytes."""
-
-    sha256: str
-    size: int
 
 
 def from_text(text: str, kind: InputType, folder: Path) -> Any:
@@ -75,7 +67,7 @@ def _path(check: Callable[[Path], bool], noun: str) -> Callable[[str, Path], str
 
 
 def _regular(text: str, folder: Path) -> str:
-    import regex  # noqa: PLC0415 - 20 ms that most pipelines do not need
+    import regex
 
     try:
         regex.compile(text)

@@ -111,16 +111,16 @@ def choose_device(
     if given is not None:
         name, _, part = given.partition(".")
         if name not in roles:
-            help = near(name, roles) if roles else "declare it under devices"
-            problems.add(f"there is no device '{name}'", code="unknown-device", where=place, help=help)
+            advice = near(name, roles) if roles else "declare it under devices"
+            problems.add(f"there is no device '{name}'", code="unknown-device", where=place, help=advice)
             return None
     elif not roles:
-        help = "declare one at the top: devices: {dut: {selector: board=virt}}"
-        problems.add(f"{what} needs a device, and none is declared", code="no-device", where=place, help=help)
+        advice = "declare one at the top: devices: {dut: {selector: board=virt}}"
+        problems.add(f"{what} needs a device, and none is declared", code="no-device", where=place, help=advice)
         return None
     elif len(roles) > 1:
-        help = f"add device: {' or '.join(roles)}"
-        problems.add(f"{what} must say which device it works on", code="ambiguous-device", where=place, help=help)
+        advice = f"add device: {' or '.join(roles)}"
+        problems.add(f"{what} must say which device it works on", code="ambiguous-device", where=place, help=advice)
         return None
     else:
         name, part = next(iter(roles)), ""

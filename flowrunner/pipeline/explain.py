@@ -98,12 +98,12 @@ def condense(label: str, branches: Sequence[ErrorDetails]) -> tuple[str, str, st
     """One error for a value that fits none of several shapes."""
     kinds = list(dict.fromkeys(wanted(error) for error in branches if wanted(error) != "null"))
     asked = " or ".join((", ".join(kinds[:-1]), kinds[-1])) if len(kinds) > 1 else kinds[0]
-    helps = (_advice(error) for error in branches)
+    helps = (_advice(error) for error in branches if len(kinds) == 1 or wanted(error) != "a list")
     first = branches[0]
     code = (
         "missing-unit" if any("the number" in e["msg"] and e["type"] == "quantity" for e in branches) else "wrong-type"
     )
-    return code, f"{label} needs {asked}, got {given(first['input'])}", next((help for help in helps if help), None)
+    return code, f"{label} needs {asked}, got {given(first['input'])}", next((advice for advice in helps if advice), None)
 
 
 def _advice(error: ErrorDetails) -> str | None:

@@ -47,15 +47,16 @@ class Fitter(Generic[M]):
 
     def __init__(
         self, problems: Problems, kind: type[M], node: Mapping, read: Read, *,
-        label: str, anchor: Span | None = None, dynamic: bool = False, partial: bool = False,
+        label: str, anchor: Span | None = None, short: str | None = None, dynamic: bool = False, partial: bool = False,
     ) -> None:  # fmt: skip
-        """`label` names the mapping in sentences, `anchor` is the place of what is missing in it.
+        """`label` names the mapping in sentences, `anchor` is the place of what is missing in it; `short` is the key
+        that a bare scalar filled.
 
         `dynamic`: expressions may stand everywhere. `partial`: keys may be missing, and rules between keys wait.
         """
         self._problems = problems
         self._kind = kind
-        self._subject = Subject(kind, node, label, anchor or node.where)
+        self._subject = Subject(kind, node, label, anchor or node.where, short)
         self._read = read
         self._dynamic = dynamic
         self._partial = partial

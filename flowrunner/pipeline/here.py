@@ -60,7 +60,7 @@ class Here:
 
         def read(scalar: Scalar, path: Path) -> Expression | None:
             try:
-                return parse(scalar, names, source=self.source)
+                return parse(str(scalar.value), scalar.where, source=self.source, names=names)
             except PipelineError as error:
                 self.problems.take(error)
             except PipelineErrors as errors:

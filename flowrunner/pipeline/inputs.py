@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping as Map
+from collections.abc import Callable
+from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from flowrunner.errors import Span, near
 from flowrunner.model import Type
-from flowrunner.pipeline.convert import FileFacts, facts, from_data, from_text
+from flowrunner.pipeline.convert import facts, from_data, from_text
 from flowrunner.pipeline.fit import Fitter
-from flowrunner.pipeline.language import InputKeys
 from flowrunner.pipeline.ids import is_name
+from flowrunner.pipeline.language import InputKeys
+from flowrunner.pipeline.plan import FileFacts
 from flowrunner.pipeline.problems import Problems
 from flowrunner.source import Mapping, Node, load, plain
 
@@ -147,7 +149,7 @@ class _Reader:
             if value not in choices:
                 raise ValueError(f"is one of {', '.join(map(str, choices))}; got '{value}'")
         if one.keys.pattern is not None:
-            import regex  # noqa: PLC0415 - 20 ms that most pipelines do not need
+            import regex
 
             if not regex.fullmatch(one.keys.pattern, str(value)):
                 raise ValueError(f"must match {one.keys.pattern}, got '{value}'")

@@ -61,9 +61,7 @@ def _walk(data: Any, complaint: Complaint) -> Complaint:
         data = data[part]
     while rest:
         part = rest[0]
-        if isinstance(data, Map) and part in data:
-            data = data[part]
-        elif isinstance(data, Seq) and not isinstance(data, str) and isinstance(part, int) and part < len(data):
+        if (isinstance(data, Map) and part in data) or (isinstance(data, Seq) and not isinstance(data, str) and isinstance(part, int) and part < len(data)):
             data = data[part]
         elif complaint.error["type"] == "missing" and len(rest) == 1:
             break

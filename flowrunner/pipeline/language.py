@@ -19,7 +19,7 @@ InputType = Literal[
 
 
 def _regular(value: Any) -> Any:
-    import regex  # noqa: PLC0415 - 20 ms that most pipelines do not need
+    import regex
 
     try:
         return regex.compile(value).pattern if isinstance(value, str) else value

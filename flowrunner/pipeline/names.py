@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping as Map
+from collections.abc import Collection
+from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -143,6 +143,14 @@ class Block(Node):
     scope: Scope
 
 
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What tells one content of a file or a directory from another; the size is in bytes."""
+
+    sha256: str
+    size: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One job. A pipeline with only `steps` is one job named after the pipeline."""
@@ -169,10 +177,22 @@ class Plan:
     sources: Mapping[str, str]
     """Text of each file by its name in spans, for excerpts and the report."""
 
+    input_files: Mapping[str, FileFacts] = field(default_factory=dict)
+    """Digest and size of the inputs that are files or directories."""
+
     def walk(self) -> Iterator[Node]:
         """Every node of every scope, parents first."""
         for job in self.jobs:
             yield from walk(job.scope)
+
+
+    def requests(self) -> Iterator[DeviceRequest]:
+        """Every device that some scope leases."""
+        for job in self.jobs:
+            yield from job.scope.devices
+        for node in self.walk():
+            if isinstance(node, Block):
+                yield from node.scope.devices
 
 
 def walk(scope: Scope) -> Iterator[Node]:

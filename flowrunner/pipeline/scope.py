@@ -106,13 +106,13 @@ def _scope_of(here: Here, parts: Parts) -> tuple[Entries, Node | None]:
     value, action = parts.value, str(parts.action.value)
     if action == "group":
         if not isinstance(value, Sequence):
-            help = "write it as group: [...]; the keys of its scope stand beside it, not in it"
-            here.problems.add("group needs a list of steps", code="wrong-type", where=value.where, help=help)
+            advice = "write it as group: [...]; the keys of its scope stand beside it, not in it"
+            here.problems.add("group needs a list of steps", code="wrong-type", where=value.where, help=advice)
         return entries, value
     if not isinstance(value, Mapping):
-        help = "write it as lease: {devices: {...}, steps: [...]}"
+        advice = "write it as lease: {devices: {...}, steps: [...]}"
         here.problems.add(
-            "lease needs a mapping with devices and steps", code="wrong-type", where=value.where, help=help
+            "lease needs a mapping with devices and steps", code="wrong-type", where=value.where, help=advice
         )
         return entries, None
     return _lease(here, parts, value, entries)
@@ -121,8 +121,8 @@ def _scope_of(here: Here, parts: Parts) -> tuple[Entries, Node | None]:
 def _lease(here: Here, parts: Parts, value: Mapping, entries: dict[str, Any]) -> tuple[Entries, Node | None]:
     for key, _ in value.entries:
         if key.value not in ("devices", "steps"):
-            help = "it has devices and steps; the keys of its scope stand beside it, not in it"
-            here.problems.add(f"lease has no key '{key.value}'", code="unknown-key", where=key.where, help=help)
+            advice = "it has devices and steps; the keys of its scope stand beside it, not in it"
+            here.problems.add(f"lease has no key '{key.value}'", code="unknown-key", where=key.where, help=advice)
     for name in ("devices", "steps"):
         node = value.get(name)
         kind, noun = (Mapping, "a mapping of roles") if name == "devices" else (Sequence, "a list of steps")
@@ -146,8 +146,8 @@ def _outputs(here: Here, entries: Entries, anchor: Span) -> Map[str, Any]:
     for name, _ in node.entries if isinstance(node, Mapping) else ():
         if not is_name(str(name.value)):
             what = f"'{name.value}' cannot be the name of an output"
-            help = "names are small letters, digits and underscores, and do not begin with a digit"
-            here.problems.add(what, code="bad-name", where=name.where, help=help)
+            advice = "names are small letters, digits and underscores, and do not begin with a digit"
+            here.problems.add(what, code="bad-name", where=name.where, help=advice)
     values = fitted.values["outputs"]
     return values if isinstance(values, dict) else {}
 
@@ -156,16 +156,16 @@ def _watch(here: Here, node: Node | None) -> tuple[plan.Watch, ...]:
     found = []
     for item in node.items if isinstance(node, Sequence) else ():
         if not isinstance(item, Mapping):
-            help = "write it as {pattern: 'Kernel panic', outcome: failed}"
-            here.problems.add("a watch is a mapping with a pattern", code="wrong-type", where=item.where, help=help)
+            advice = "write it as {pattern: 'Kernel panic', outcome: failed}"
+            here.problems.add("a watch is a mapping with a pattern", code="wrong-type", where=item.where, help=advice)
             continue
         keys = here.fit(WatchKeys, item, "a watch")
         place = keys.places.get(("device",), item.where)
         device = here.device(keys.get("device"), place, "a watch", Console)
         if keys.get("blame") and keys.get("outcome") == "failed":
-            help = "add outcome: errored, or leave out blame"
+            advice = "add outcome: errored, or leave out blame"
             where = keys.places[("blame",)]
-            here.problems.add("only what is errored has somebody to blame", code="bad-value", where=where, help=help)
+            here.problems.add("only what is errored has somebody to blame", code="bad-value", where=where, help=advice)
         pattern = keys.values.get("pattern")
         found.append(
             plan.Watch(

@@ -46,11 +46,12 @@ def _parameters(here: Here, parts: Parts, kind: type[Step]) -> Fitted[Any]:
     """The parameters of the action, with those that the scopes around give it by default."""
     action, value = str(parts.action.value), parts.value
     own: Node = value
+    short = None
     if isinstance(value, Scalar) and value.value is None:
         own = Mapping((), parts.action.where)
     elif isinstance(value, Scalar) and kind.shorthand:
-        field = key_of(kind.shorthand, kind.model_fields[kind.shorthand])
-        own = Mapping(((Scalar(field, parts.action.where, field, plain=True), value),), value.where)
+        short = key_of(kind.shorthand, kind.model_fields[kind.shorthand])
+        own = Mapping(((Scalar(short, parts.action.where, short, plain=True), value),), value.where)
     if not isinstance(own, Mapping):
         _no_mapping(here, parts, kind)
         return Fitted(kind, None, {}, {})
@@ -58,7 +59,10 @@ def _parameters(here: Here, parts: Parts, kind: type[Step]) -> Fitted[Any]:
     filled = (entry for name, entry in here.defaults.actions.get(action, {}).items() if name not in given)
     node = Mapping((*own.entries, *filled), own.where)
     anchor = parts.action.where
-    return Fitter(here.problems, kind, node, here.read(), label=action, anchor=anchor, dynamic=True).fit()
+    fitter = Fitter(
+        here.problems, kind, node, here.read(), label=action, anchor=anchor, short=short, dynamic=True
+    )  # fmt: skip
+    return fitter.fit()
 
 
 def _no_mapping(here: Here, parts: Parts, kind: type[Step]) -> None:
@@ -66,11 +70,11 @@ def _no_mapping(here: Here, parts: Parts, kind: type[Step]) -> None:
     names = [key_of(name, field) for name, field in fields.items()]
     short = f"the {kind.shorthand} as text or " if kind.shorthand else ""
     got = "a list" if isinstance(parts.value, Sequence) else f"'{getattr(parts.value, 'text', '')}'"
-    help = f"its keys are {', '.join(names)}" if names else "it has no keys"
+    advice = f"its keys are {', '.join(names)}" if names else "it has no keys"
     if isinstance(parts.value, Sequence):
-        help += "; for several of them make a step of each"
+        advice += "; for several of them make a step of each"
     what = f"{action} needs {short}a mapping, got {got}"
-    here.problems.add(what, code="wrong-type", where=parts.value.where, help=help)
+    here.problems.add(what, code="wrong-type", where=parts.value.where, help=advice)
 
 
 def _device(common: Common, action: str, kind: type[Step], fitted: Fitted[Any]) -> str | None:

@@ -23,10 +23,11 @@ POLL = 0.1
 """Seconds that a port without a file descriptor is waited for at once; closing takes that long at most."""
 
 
-def open_port(port: serial.SerialBase, *, local: bool, keep_lines: bool) -> None:
+def open_port(port: serial.Serial, *, local: bool, keep_lines: bool) -> None:
     """Open a port that was made with `do_not_open`, without throwing away what it has received already.
 
-    `local` is a port of this host. With `keep_lines` closing it leaves DTR and RTS as they are: a board that resets on DTR runs on.
+    `local` is a port of this host. With `keep_lines` closing it leaves DTR and RTS as they are, so that a board that
+    resets on DTR runs on.
 
     Raises:
         BenchError: it is not there, is in use, or cannot be set up.
@@ -56,7 +57,7 @@ def _refuse(name: str, error: Exception) -> NoReturn:
 
 
 def _nothing() -> None:
-    """pyserial throws away at opening what has arrived: the first bytes of a banner may be among it."""
+    """Do not throw away at opening what has arrived, as pyserial does: a banner may begin with it."""
 
 
 def _set_up(port: serial.Serial, *, keep_lines: bool) -> None:
@@ -105,7 +106,7 @@ class HandleStream:
 class ThreadStream:
     """A port that only pyserial can read, by a thread that reads it as long as `run` goes on."""
 
-    def __init__(self, port: serial.SerialBase) -> None:
+    def __init__(self, port: serial.Serial) -> None:
         self._port = port
         self._sender, self._receiver = anyio.create_memory_object_stream[bytes](16)
         self._broken: BenchError | None = None

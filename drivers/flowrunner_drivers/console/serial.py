@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -39,7 +39,7 @@ class SerialConsoleConfig(Config):
     parity: Literal["none", "even", "odd", "mark", "space"] = "none"
     """The parity bit."""
 
-    stopbits: Literal[1, 1.5, 2] = 1
+    stopbits: float = Field(default=1, ge=1, le=2, multiple_of=0.5)
     """Stop bits."""
 
     flow: Literal["none", "rtscts", "dsrdtr", "xonxoff"] = "none"
@@ -79,7 +79,7 @@ class SerialConsole(Driver[SerialConsoleConfig], Console, SerialLines):
     def __init__(self, config: SerialConsoleConfig, children: Mapping[str, Driver[Any]] | None = None) -> None:
         super().__init__(config, children)
         self._scheme = urlsplit(config.url).scheme if "://" in config.url else ""
-        self._port: serial.SerialBase | None = None
+        self._port: serial.Serial | None = None
         self._lines = {"dtr": config.dtr, "rts": config.rts}
         self._taken = False
 
@@ -150,10 +150,10 @@ class SerialConsole(Driver[SerialConsoleConfig], Console, SerialLines):
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(port.close)
 
-    def _make(self) -> serial.SerialBase:
+    def _make(self) -> serial.Serial:
         config = self.config
         try:
-            port = serial.serial_for_url(
+            made = serial.serial_for_url(
                 config.url,
                 do_not_open=True,
                 baudrate=config.baudrate,
@@ -168,6 +168,7 @@ class SerialConsole(Driver[SerialConsoleConfig], Console, SerialLines):
             )
         except (serial.SerialException, ValueError) as error:
             raise BenchError(f"serial port '{config.url}' was not found: {error}") from error
+        port = cast("serial.Serial", made)  # its handlers all have the same methods
         for line, on in self._lines.items():
             if on is not None:
                 setattr(port, line, on)

@@ -35,7 +35,26 @@ def test_finds_the_longest_text_that_must_be_there(pattern: str, literal: str | 
 
 
 _ATOMS = st.sampled_from(
-    ["a", "b", "ab", r"\.", ".", r"\d", "[ab]", "[^a]", "(ab)", "(?:a|b)", "(?P<n>b+)", "(?=a)", "^", "$", "|", r"\b", " ", "é"]
+    [
+        "a",
+        "b",
+        "ab",
+        r"\.",
+        ".",
+        r"\d",
+        "[ab]",
+        "[^a]",
+        "(ab)",
+        "(?:a|b)",
+        "(?P<n>b+)",
+        "(?=a)",
+        "^",
+        "$",
+        "|",
+        r"\b",
+        " ",
+        "é",
+    ]
 )
 _REPEATS = st.sampled_from(["", "", "", "?", "*", "+", "{2}", "{0,1}", "+?", "*+", "{,2}"])
 

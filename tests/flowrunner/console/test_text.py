@@ -43,7 +43,11 @@ def test_the_last_lines_are_those_that_a_person_saw() -> None:
 
 def test_the_stamped_log_shows_every_byte_and_when_its_line_began() -> None:
     stamper = Stamper()
-    text = stamper.feed(b"first\r\nsec", 1.5) + stamper.feed(b"ond \xff\x1b[m\x07 \xc3", 2.0) + stamper.feed(b"\xa9\r", 3.0)
+    text = (
+        stamper.feed(b"first\r\nsec", 1.5)
+        + stamper.feed(b"ond \xff\x1b[m\x07 \xc3", 2.0)
+        + stamper.feed(b"\xa9\r", 3.0)
+    )
     text += stamper.feed(b"\nx\ry", 4.0) + stamper.feed(b"\r", 5.0, last=True)
     assert text.decode().split("\n") == [
         "[     1.500000] first",

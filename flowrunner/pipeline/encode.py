@@ -1,0 +1,157 @@
+"""The plan as JSON: canonical, the same on every machine, without any secret."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flowrunner.errors import Span
+from flowrunner.expressions import Expression
+from flowrunner.model import Duration, Size
+from flowrunner.pipeline.plan import (
+    Background,
+    Block,
+    DeviceRequest,
+    Job,
+    Node,
+    Plan,
+    Retry,
+    Scope,
+    StepNode,
+    Watch,
+)  # fmt: skip
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """All of a plan as plain data; durations and sizes as text with a unit, expressions as they were written."""
+    return {**_body(plan), "digest": plan.digest}
+
+
+def digest_of(plan: Plan) -> str:
+    """SHA-256 of the plan's canonical JSON."""
+    text = json.dumps(_body(plan), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _body(plan: Plan) -> dict[str, Any]:
+    return {
+        "flow": 1,
+        "name": plan.name,
+        "description": plan.description,
+        "file": plan.file.name,
+        "inputs": {name: _input(plan, name) for name in plan.input_types},
+        "secrets": list(plan.secrets),
+        "jobs": [_job(job) for job in plan.jobs],
+    }
+
+
+def _input(plan: Plan, name: str) -> dict[str, Any]:
+    value = plan.inputs.get(name)
+    facts = plan.input_files.get(name)
+    if facts is not None:
+        path, folder = Path(value), plan.file.parent.absolute()
+        value = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+        return {"type": plan.input_types[name], "value": value, "sha256": facts.sha256, "size": facts.size}
+    return {"type": plan.input_types[name], "value": _value(value)}
+
+
+def _job(job: Job) -> dict[str, Any]:
+    return {"id": job.id, "needs": list(job.needs), **_scope(job.scope)}
+
+
+def _scope(scope: Scope) -> dict[str, Any]:
+    return _without_empty(
+        devices={request.role: _request(request) for request in scope.devices},
+        watch=[_watch(watch) for watch in scope.watch],
+        steps=[_node(node) for node in scope.steps],
+        rescue=[_node(node) for node in scope.rescue],
+        **{"finally": [_node(node) for node in scope.last]},
+        timeout=_value(scope.timeout),
+        finally_timeout=_value(scope.finally_timeout),
+        queue_timeout=_value(scope.queue_timeout),
+        outputs=_value(scope.outputs),
+    )
+
+
+def _request(request: DeviceRequest) -> dict[str, Any]:
+    return {
+        "selector": request.selector,
+        "requires": list(request.requires),
+        "needs": [
+            {"part": part, "interfaces": [one.name for one in wanted], "where": _place(where)}
+            for part, wanted, where in request.needs
+        ],
+        "duration": str(request.duration),
+        "safe_state": request.safe_state if isinstance(request.safe_state, str) else dict(request.safe_state),
+        "where": _place(request.where),
+    }
+
+
+def _watch(watch: Watch) -> dict[str, Any]:
+    return {
+        "pattern": watch.pattern, "outcome": watch.outcome, "blame": watch.blame, "grace": _value(watch.grace),
+        "device": watch.device, "where": _place(watch.where),
+    }  # fmt: skip
+
+
+def _node(node: Node) -> dict[str, Any]:
+    common = _without_empty(
+        path=node.path, id=node.id, name=node.name, where=_place(node.where), condition=_value(node.condition),
+        timeout=_value(node.timeout), idle_timeout=_value(node.idle_timeout), foreach=_value(node.foreach),
+        retry=_retry(node.retry) if node.retry else None, tags=list(node.tags),
+    )  # fmt: skip
+    common |= {"on_failure": node.on_failure, "severity": node.severity}
+    if isinstance(node, StepNode):
+        return {**common, "action": node.action, **_action(node)}
+    if isinstance(node, Background):
+        ready = node.ready and {"pattern": node.ready.pattern, "within": _value(node.ready.within)}
+        return {**common, "action": "background", "body": _node(node.body), "ready": ready}
+    assert isinstance(node, Block)
+    return {**common, "action": node.action, "scope": _scope(node.scope)}
+
+
+def _action(node: StepNode) -> dict[str, Any]:
+    return {
+        "kind": node.kind, "interruptible": node.interruptible, "device": node.device,
+        "params": _value(node.values), "outputs": dict(node.outputs),
+    }  # fmt: skip
+
+
+def _retry(retry: Retry) -> dict[str, Any]:
+    backoff = retry.backoff
+    return {
+        "attempts": retry.attempts,
+        "on": list(retry.on),
+        "backoff": {
+            "initial": str(backoff.initial), "factor": backoff.factor, "max": _value(backoff.max),
+            "jitter": backoff.jitter,
+        },
+        "attempt_timeout": _value(retry.attempt_timeout),
+        "between": [_node(node) for node in retry.between],
+    }  # fmt: skip
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Expression):
+        return value.text
+    if isinstance(value, Duration | Size):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_value(item) for item in value]
+    return str(value) if isinstance(value, str) else value
+
+
+def _place(where: Span) -> dict[str, Any]:
+    return {"file": Path(where.file).name, "line": where.line, "column": where.column}
+
+
+def _without_empty(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None and value != {} and value != []}

@@ -1,0 +1,97 @@
+"""The plan as a tree that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from flowrunner.expressions import Expression
+from flowrunner.pipeline.plan import Background, Block, DeviceRequest, Node, Plan, Retry, Scope, StepNode
+
+Branch = tuple[str, list["Branch"]]
+
+
+def plan_text(plan: Plan) -> str:
+    """The whole plan: inputs, devices, and each step with its limits and places."""
+    lines = [plan.name + (f": {plan.description.strip()}" if plan.description else "")]
+    for name, value in plan.inputs.items():
+        shown = f"{value}" + (f" (sha256 {plan.input_files[name].sha256[:12]})" if name in plan.input_files else "")
+        lines.append(f"  input {name}: {plan.input_types[name]} = {shown}")
+    lines += [f"  secret {name}" for name in plan.secrets]
+    for job in plan.jobs:
+        lines += _draw(_scope(job.scope), "")
+    lines.append(f"digest {plan.digest}")
+    return "\n".join(lines) + "\n"
+
+
+def _scope(scope: Scope) -> list[Branch]:
+    found: list[Branch] = [(_device(request), []) for request in scope.devices]
+    limits = {"timeout": scope.timeout, "finally": scope.finally_timeout, "queue": scope.queue_timeout}
+    set_ = [f"{name} {_shown(limit)}" for name, limit in limits.items() if limit is not None]
+    found += [("limits: " + ", ".join(set_), [])] if set_ else []
+    found += [(f"watch {watch.device}: {watch.pattern} -> {watch.outcome}", []) for watch in scope.watch]
+    found += [_node(node) for node in scope.steps]
+    for title, nodes in (("rescue", scope.rescue), ("finally", scope.last)):
+        found += [(title, [_node(node) for node in nodes])] if nodes else []
+    found += [(f"output {name} = {_shown(value)}", []) for name, value in scope.outputs.items()]
+    return found
+
+
+def _device(request: DeviceRequest) -> str:
+    needed = [one for _, wanted, _ in request.needs for one in [" or ".join(sorted(i.name for i in wanted))]]
+    wanted = list(dict.fromkeys([*request.requires, *needed]))
+    safe = (
+        "kept as it is"
+        if request.safe_state == "keep"
+        else ", ".join(f"{part} {method}" for part, method in request.safe_state.items())
+    )
+    uses = f", with {', '.join(wanted)}" if wanted else ""
+    return f"device {request.role}: {request.selector or 'any'}{uses}; at the end {safe}"
+
+
+def _node(node: Node) -> Branch:
+    below: list[Branch] = []
+    if isinstance(node, Block):
+        below = _scope(node.scope)
+    elif isinstance(node, Background):
+        below = [_node(node.body)]
+    if node.retry and node.retry.between:
+        below.append(("between attempts", [_node(between) for between in node.retry.between]))
+    return f"{node.path}: {node.name}" + "".join(f", {fact}" for fact in _facts(node)), below
+
+
+def _facts(node: Node) -> Iterator[str]:
+    if isinstance(node, StepNode):
+        if node.device:
+            yield f"on {node.device}"
+        if node.kind == "setup":
+            yield "setup"
+        if not node.interruptible:
+            yield "not interruptible"
+    if node.condition:
+        yield f"if {node.condition.text}"
+    if node.foreach is not None:
+        yield f"for each of {_shown(node.foreach)}"
+    if node.timeout is not None:
+        yield f"within {_shown(node.timeout)}"
+    if node.retry:
+        yield _retry(node.retry)
+    if node.on_failure == "continue":
+        yield "goes on after a failure"
+    if node.severity == "warning":
+        yield "only a warning"
+    yield f"line {node.where.line}"
+
+
+def _retry(retry: Retry) -> str:
+    return f"up to {retry.attempts} attempts on {' or '.join(retry.on)}"
+
+
+def _shown(value: object) -> str:
+    return value.text if isinstance(value, Expression) else str(value)
+
+
+def _draw(branches: Sequence[Branch], indent: str) -> Iterator[str]:
+    for index, (label, below) in enumerate(branches):
+        last = index == len(branches) - 1
+        yield f"{indent}{'└─' if last else '├─'} {label}"
+        yield from _draw(below, indent + ("   " if last else "│  "))
