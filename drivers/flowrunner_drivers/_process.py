@@ -1,4 +1,4 @@
-"""Commands beside the device: in a group of their own, ended as a group, with the last of what they said."""
+"""Commands beside the device: in a session of their own, ended as a whole, with the last of what they said."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 import anyio
@@ -20,7 +21,7 @@ from flowrunner.model import Duration
 TAIL = 4096
 """Bytes of a command's output that an error shows."""
 
-GRACE = 5.0
+GRACE = 2.0
 """Seconds that a command has between TERM and KILL."""
 
 Command = str | list[str]
@@ -44,15 +45,7 @@ async def run(command: Command, *, timeout: float, env: Mapping[str, str] | None
         BenchError: it cannot be started, exits with another status than 0, or takes longer than `timeout` seconds.
     """
     with tempfile.TemporaryFile() as output:
-        try:
-            async with group(argv(command), output, env) as process:
-                with anyio.fail_after(timeout):
-                    status = await process.wait()
-        except TimeoutError as error:
-            what = f"'{shown(command)}' had not ended after {Duration(timeout)}"
-            raise BenchError(what, said=_said(output)) from error
-        except OSError as error:
-            raise BenchError(f"'{shown(command)}' could not be started: {error.strerror}", blame="config") from error
+        status = await _run(command, output, timeout, env)
         if status != 0:
             how = f"exited with {status}" if status > 0 else f"was ended by {signal.Signals(-status).name}"
             raise BenchError(f"'{shown(command)}' {how}", said=_said(output), help="run it by hand on the bench")
@@ -60,33 +53,67 @@ async def run(command: Command, *, timeout: float, env: Mapping[str, str] | None
         return output.read(1 << 20).decode(errors="replace")
 
 
-@asynccontextmanager
-async def group(command: Sequence[str], output: IO[bytes], env: Mapping[str, str] | None) -> AsyncIterator[Process]:
-    """A command in a process group of its own; the group is gone when this is left early."""
-    process = await anyio.open_process(
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, start_new_session=True
-    )
+async def _run(command: Command, output: IO[bytes], timeout: float, env: Mapping[str, str] | None) -> int:
+    process = await start(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env)
     try:
-        yield process
+        with anyio.fail_after(timeout):
+            return await process.wait()
+    except TimeoutError as error:
+        what = f"'{shown(command)}' had not ended after {Duration(timeout)}"
+        raise BenchError(what, said=_said(output)) from error
     finally:
         if process.returncode is None:
-            await end_group(process)
+            await end_session(process)
 
 
-async def end_group(process: Process) -> None:
-    """End a group: TERM, and KILL for what is left after a while."""
+async def start(
+    command: Command,
+    *,
+    stdin: int | IO[bytes],
+    stdout: int | IO[bytes],
+    stderr: int | IO[bytes],
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    user: int | None = None,
+) -> Process:
+    """Start a command in a session of its own; `user` is the id of whom it runs as.
+
+    Raises:
+        BenchError: it cannot be started.
+    """
+    try:
+        return await anyio.open_process(
+            argv(command), stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd, start_new_session=True,
+            user=user, group=user, extra_groups=None if user is None else (),
+        )  # fmt: skip
+    except OSError as error:
+        raise BenchError(f"'{shown(command)}' could not be started: {error.strerror}", blame="config") from error
+
+
+async def end_session(process: Process, first: signal.Signals = signal.SIGTERM, grace: float = GRACE) -> None:
+    """End a command and all that it started in its session: politely, and after `grace` seconds for good."""
     with anyio.CancelScope(shield=True):
-        signal_group(process.pid, signal.SIGTERM)
-        with anyio.move_on_after(GRACE):
+        _signal(process.pid, first)
+        with anyio.move_on_after(grace):
             await process.wait()
-        signal_group(process.pid, signal.SIGKILL)
+        _signal(process.pid, signal.SIGKILL)
         await process.wait()
 
 
-def signal_group(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a group; one that is gone is no error."""
-    with suppress(ProcessLookupError):
-        os.killpg(pid, number)
+def _signal(session: int, number: signal.Signals) -> None:
+    for pid in members(session):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+
+def members(session: int) -> Iterator[int]:
+    """The processes of a session: a shell with job control puts each job into a group of its own."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[3]) == session:
+                    yield int(entry.name)
 
 
 def _said(output: IO[bytes]) -> str:

@@ -7,13 +7,10 @@ from collections.abc import Callable
 import anyio
 import anyio.lowlevel
 
-from flowrunner.console.log import ConsoleLog, LogError
+from flowrunner.console.log import PATIENCE, ConsoleLog, LogError
 from flowrunner.errors import BenchError
 from flowrunner.interface import ByteStream
 from flowrunner.interfaces.console import Console
-
-PATIENCE = 10.0
-"""Seconds that a console may be away before those who wait for it are told; connecting goes on all the same."""
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
@@ -40,17 +37,16 @@ class Link:
         Raises:
             BenchError: the first connection could not be made, or the disk did not take what came.
         """
-        pause, lost_at = FIRST_PAUSE, None
+        pause, first = FIRST_PAUSE, True
         while True:
             try:
                 reason = await self._read(connected)
-                pause, lost_at = FIRST_PAUSE, anyio.current_time()
+                pause, first = FIRST_PAUSE, False
             except (*BROKEN, ExceptionGroup) as error:
                 reason = _leaf(error)
-                if lost_at is None or isinstance(reason, LogError) or not isinstance(reason, BROKEN):
+                if first or isinstance(reason, LogError) or not isinstance(reason, BROKEN):
                     raise self._error("could not be opened", reason) from error
-            if anyio.current_time() - lost_at >= PATIENCE:
-                self._log.give_up(self._error("was lost and does not come back", reason))
+            self._log.lost(self._error("was lost and does not come back", reason))
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -58,7 +54,7 @@ class Link:
         """Take all bytes of one connection; returns why it ended."""
         async with self._client.connect() as stream:
             self.stream = stream
-            self._log.give_up(None)
+            self._log.connected()
             self._up.set()
             connected()
             try:
@@ -73,6 +69,8 @@ class Link:
                 data = await stream.receive()
             except BROKEN as error:
                 return error
+            if not data:
+                return anyio.EndOfStream()
             self._take(data)
             since += len(data)
             if since >= TURN:

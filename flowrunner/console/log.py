@@ -18,6 +18,10 @@ WINDOW = 2 * 1024 * 1024
 """Bytes of the recent past that stay in memory, at most twice that."""
 
 
+PATIENCE = 10.0
+"""Seconds that who waits for a console bears with its being away."""
+
+
 class LogError(BenchError):
     """The disk does not take the log; there is no use in going on."""
 
@@ -54,7 +58,8 @@ class ConsoleLog:
         self.last_at: Duration = clock()
         """When the last byte arrived."""
         self.gone: BenchError | None = None
-        """Why nothing more will come; None as long as something may."""
+        """Why nothing comes at present; None while the console is connected."""
+        self._over = False
         self._clock = clock
         self._mask = mask
         self._window = window
@@ -105,19 +110,28 @@ class ConsoleLog:
         """Wait until more than `seen` bytes are there.
 
         Raises:
-            BenchError: nothing more will come.
+            BenchError: nothing more will come, or the console has been away for `PATIENCE`.
         """
         while self.end <= seen:
-            if self.gone:
+            if self.gone and self._over:
                 raise self.gone
             if self._news is None:
                 self._news = anyio.Event()
-            await self._news.wait()
+            with anyio.move_on_after(PATIENCE if self.gone else None) as scope:
+                await self._news.wait()
+            if self.gone and scope.cancelled_caught:
+                raise self.gone
 
-    def give_up(self, error: BenchError | None) -> None:
-        """Tell who waits that nothing more will come, and why; None says that there is hope again."""
-        self.gone = error
+    def connected(self) -> None:
+        """The console is there, again."""
+        self.gone = None
         self._tell()
+
+    def lost(self, reason: BenchError, *, over: bool = False) -> None:
+        """The console is away, or for good when it is `over`."""
+        first, self.gone, self._over = self.gone is None, reason, over
+        if first or over:
+            self._tell()
 
     def close(self) -> None:
         """Write what was held back and close the files; what is in memory can still be read."""

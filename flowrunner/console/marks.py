@@ -13,7 +13,7 @@ FINEST = 0.001
 
 
 class Marks:
-    """Pairs of offset and time: exact to a millisecond for the recent past, to a part in `LIMIT` of the whole before."""
+    """Pairs of offset and time: exact to a millisecond for the recent past, coarser for what was before."""
 
     def __init__(self, start: float) -> None:
         self._recent = _Track(0, start)

@@ -60,7 +60,7 @@ class ConsoleReader:
             reason = error
             raise
         finally:
-            self.log.give_up(reason)
+            self.log.lost(reason, over=True)
             self.log.close()
 
     async def watch(self, pattern: Pattern, start: int | None = None) -> Match:

@@ -23,7 +23,7 @@ def said(log: ConsoleLog, end: int | None = None) -> str | None:
 def missed(log: ConsoleLog, patterns: Sequence[Pattern], within: float, start: int) -> ExpectationError:
     """Time ran out; `start` is where the search began."""
     return ExpectationError(
-        f"{_awaited(patterns)} not seen within {Duration(within)}",
+        f"{_awaited(patterns)}{' not' if len(patterns) == 1 else ''} seen within {Duration(within)}",
         cause="timeout",
         said=said(log),
         help=_advice(log, patterns, start),
@@ -33,7 +33,7 @@ def missed(log: ConsoleLog, patterns: Sequence[Pattern], within: float, start: i
 def rejected(log: ConsoleLog, reject: Reject, match: Match, patterns: Sequence[Pattern]) -> ExpectationError:
     """A pattern came that must not come."""
     return ExpectationError(
-        f"{_quoted(reject.pattern)} was printed before {_awaited(patterns)}",
+        f"{_quoted(reject.pattern)} was printed before {' or '.join(_named(pattern) for pattern in patterns)}",
         outcome=reject.outcome,
         blame=reject.blame,
         said=said(log, match.end),
@@ -42,8 +42,12 @@ def rejected(log: ConsoleLog, reject: Reject, match: Match, patterns: Sequence[P
 
 def _awaited(patterns: Sequence[Pattern]) -> str:
     if len(patterns) == 1:
-        return "prompt" if isinstance(patterns[0], Prompt) else f"pattern {_quoted(patterns[0])}"
+        return _named(patterns[0])
     return "none of " + ", ".join(_quoted(pattern) for pattern in patterns)
+
+
+def _named(pattern: Pattern) -> str:
+    return "prompt" if isinstance(pattern, Prompt) else f"pattern {_quoted(pattern)}"
 
 
 def _quoted(pattern: Pattern) -> str:

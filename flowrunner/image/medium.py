@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from flowrunner.errors import BenchError
 from flowrunner.image.content import ZEROS, InFile, Piece
@@ -165,14 +164,3 @@ def failed(error: OSError, name: str, regular: bool, done: int) -> BenchError:
     return BenchError(
         f"'{name}' could not be written {after}: {error.strerror}", blame="infra" if regular else "device"
     )
-
-
-def open_for_writing(path: Path, *, create: bool) -> int:
-    """Open a medium; a block device that is mounted or otherwise in use is refused by the kernel (`O_EXCL`).
-
-    Raises:
-        OSError: it is not there, is in use, or may not be written.
-    """
-    device = path.is_block_device()
-    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_EXCL if device else os.O_CREAT if create else 0)
-    return os.open(path, flags, 0o644)

@@ -118,5 +118,8 @@ def _not_a_step(problems: Problems, node: Node) -> None:
         what = f"a step is a mapping with one action, got the text '{node.text}'"
         advice = f"write it as '{node.value.split()[0]}: ...'"
     else:
-        what, advice = "a step is a mapping with one action", "write it as 'power: cycle', 'expect: \"login: \"' or such"
+        what, advice = (
+            "a step is a mapping with one action",
+            "write it as 'power: cycle', 'expect: \"login: \"' or such",
+        )
     problems.add(what, code="no-action", where=node.where, help=advice)

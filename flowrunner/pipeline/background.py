@@ -38,16 +38,16 @@ def compile_background(here: Here, parts: Parts, position: int) -> plan.Backgrou
     _check_keys(here, parts, value, len(commands))
     if len(commands) != 1:
         return None
-    key, node = commands[0]
-    inside = Parts(value, key, node, common={n: kept[n] for n in ("kind", "device") if n in kept}, scope={})
+    command, node = commands[0]
+    inside = Parts(value, command, node, common={n: kept[n] for n in ("kind", "device") if n in kept}, scope={})
     body_common = read_common(common.inner, inside, 1, defaults=False)
-    kind = find_action(here.problems, str(key.value), key.where)
+    kind = find_action(here.problems, str(command.value), command.where)
     if kind is None:
         return None
     body = make_step(inside, kind, body_common, lambda steps, place: ())
     without = {"kind", "device"}
     fields = replace(common, entries={n: e for n, e in common.entries.items() if n not in without}).fields(
-        common.id or f"background {key.value}", lambda steps, place: ()
+        common.id or f"background {command.value}", lambda steps, place: ()
     )
     return plan.Background(body=body, ready=_ready(common.inner, value), **fields)
 

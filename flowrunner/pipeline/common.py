@@ -35,8 +35,8 @@ class Common:
     @property
     def id(self) -> str | None:
         """The step's id."""
-        id = self.fitted.values.get("id")
-        return id if isinstance(id, str) and id in self.here.known.ids else None
+        given = self.fitted.values.get("id")
+        return given if isinstance(given, str) and given in self.here.known.ids else None
 
     def place(self, key: str) -> Span:
         """The place of the value of `key`, of the step's action when it is not there."""
@@ -98,9 +98,9 @@ def read_common(here: Here, parts: Parts, position: int, *, defaults: bool) -> C
 
 def _part(here: Here, parts: Parts, position: int) -> str:
     """What a step is called in paths: its id, else its action with its position from 1."""
-    id = parts.node.get("id")
-    if isinstance(id, Scalar) and isinstance(id.value, str):
-        return id.value
+    given = parts.node.get("id")
+    if isinstance(given, Scalar) and isinstance(given.value, str):
+        return given.value
     part = f"{str(parts.action.value).replace('.', '_').replace('/', '_')}{position}"
     while part in here.known.ids:
         part += "_"

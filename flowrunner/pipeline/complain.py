@@ -105,14 +105,15 @@ class Complainer:
     def _type(self, path: Path, complaints: list[Complaint]) -> None:
         """The type of an expression does not fit; about its value nothing is known yet."""
         expression = self._read[path]
-        if expression is None or expression.type == "any" or not all(is_mismatch(c.error) for c in complaints):
+        if expression is None or expression.type == "any":
             return
-        asked = list(dict.fromkeys(wanted(c.error) for c in complaints if c.path == path))
-        what = f"{self._subject.name(path)} needs {' or '.join(asked) or 'something else'}"
-        self._problems.add(
-            f"{what}, the expression gives {NOUNS[expression.type]}", code="wrong-type", where=expression.where,
-            help="compare it: ${{ ... == ... }}" if asked == ["true or false"] else None,
-        )  # fmt: skip
+        errors = [c.error for c in complaints if c.path == path]
+        if not errors or not all(is_mismatch(error) or _is_word(error, expression) for error in errors):
+            return
+        asked = list(dict.fromkeys(wanted(error) if is_mismatch(error) else "text" for error in errors))
+        what = f"{self._subject.name(path)} needs {' or '.join(asked)}, the expression gives {NOUNS[expression.type]}"
+        advice = next((CONVERSIONS[one] for one in asked if one in CONVERSIONS), None)
+        self._problems.add(what, code="wrong-type", where=expression.where, help=advice)
 
     def _key(self, complaint: Complaint) -> bool:
         """Note a key that is missing or too much."""
@@ -139,7 +140,12 @@ class Complainer:
 
 def _is_word(error: ErrorDetails, expression: Expression) -> bool:
     """Whether one of some words was asked for, and the expression gives no text at all."""
-    return error["type"] in ("literal_error", "enum") and expression.type not in ("string", "secret", "version", "regex")
+    return error["type"] in ("literal_error", "enum") and expression.type not in (
+        "string",
+        "secret",
+        "version",
+        "regex",
+    )
 
 
 def _without_misspelt(complaints: list[Complaint]) -> list[Complaint]:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flowrunner.errors import PipelineErrors
+from flowrunner.console.regexes import compiled
+from flowrunner.errors import PipelineError, PipelineErrors
 from flowrunner.model import Duration, Size, Version
 from flowrunner.pipeline.explain import NOUNS, given
 from flowrunner.pipeline.language import InputType
@@ -67,12 +68,10 @@ def _path(check: Callable[[Path], bool], noun: str) -> Callable[[str, Path], str
 
 
 def _regular(text: str, folder: Path) -> str:
-    import regex
-
     try:
-        regex.compile(text)
-    except regex.error as error:
-        raise ValueError(f"is no regular expression: {error.msg}") from error
+        compiled(text)
+    except PipelineError as error:
+        raise ValueError(f"is no regular expression: {error.__cause__}") from error
     return text
 
 

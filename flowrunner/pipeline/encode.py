@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def _body(plan: Plan) -> dict[str, Any]:
 def _input(plan: Plan, name: str) -> dict[str, Any]:
     value = plan.inputs.get(name)
     facts = plan.input_files.get(name)
-    if facts is not None:
+    if facts is not None and value is not None:
         path, folder = Path(value), plan.file.parent.absolute()
         value = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
         return {"type": plan.input_types[name], "value": value, "sha256": facts.sha256, "size": facts.size}
@@ -149,8 +150,13 @@ def _value(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
+@cache
+def _file_name(path: str) -> str:
+    return Path(path).name
+
+
 def _place(where: Span) -> dict[str, Any]:
-    return {"file": Path(where.file).name, "line": where.line, "column": where.column}
+    return {"file": _file_name(where.file), "line": where.line, "column": where.column}
 
 
 def _without_empty(**fields: Any) -> dict[str, Any]:

@@ -103,7 +103,11 @@ def condense(label: str, branches: Sequence[ErrorDetails]) -> tuple[str, str, st
     code = (
         "missing-unit" if any("the number" in e["msg"] and e["type"] == "quantity" for e in branches) else "wrong-type"
     )
-    return code, f"{label} needs {asked}, got {given(first['input'])}", next((advice for advice in helps if advice), None)
+    return (
+        code,
+        f"{label} needs {asked}, got {given(first['input'])}",
+        next((advice for advice in helps if advice), None),
+    )
 
 
 def _advice(error: ErrorDetails) -> str | None:

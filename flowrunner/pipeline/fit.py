@@ -49,10 +49,10 @@ class Fitter(Generic[M]):
         self, problems: Problems, kind: type[M], node: Mapping, read: Read, *,
         label: str, anchor: Span | None = None, short: str | None = None, dynamic: bool = False, partial: bool = False,
     ) -> None:  # fmt: skip
-        """`label` names the mapping in sentences, `anchor` is the place of what is missing in it; `short` is the key
-        that a bare scalar filled.
+        """`label` names the mapping in sentences, `anchor` is the place of what is missing in it.
 
-        `dynamic`: expressions may stand everywhere. `partial`: keys may be missing, and rules between keys wait.
+        `short`: the key that a bare scalar filled. `dynamic`: expressions may stand everywhere.
+        `partial`: keys may be missing, and rules between keys wait.
         """
         self._problems = problems
         self._kind = kind
@@ -114,8 +114,8 @@ class Fitter(Generic[M]):
 
     def _persistent(self, values: dict[str, Any], complaints: list[Complaint]) -> list[Complaint]:
         """Without those of rules that hold for other samples."""
-        for round in range(1, ROUNDS):
-            again = {(c.path, c.error["type"]) for c in judge(self._kind, self._sampled(values, round))[1]}
+        for turn in range(1, ROUNDS):
+            again = {(c.path, c.error["type"]) for c in judge(self._kind, self._sampled(values, turn))[1]}
             complaints = [c for c in complaints if not _is_rule(c) or (c.path, c.error["type"]) in again]
         return complaints
 

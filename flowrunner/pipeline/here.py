@@ -63,9 +63,9 @@ class Here:
                 return parse(str(scalar.value), scalar.where, source=self.source, names=names)
             except PipelineError as error:
                 self.problems.take(error)
-            except PipelineErrors as errors:
-                for error in errors.errors:
-                    self.problems.take(error)
+            except PipelineErrors as several:
+                for one in several.errors:
+                    self.problems.take(one)
             return None
 
         return read

@@ -53,7 +53,7 @@ def _ids(scope: Mapping) -> Iterator[Scalar]:
 def _listed(steps: Node | None) -> Iterator[Scalar]:
     for step in steps.items if isinstance(steps, Sequence) else ():
         if isinstance(step, Mapping):
-            id = step.get("id")
-            if isinstance(id, Scalar):
-                yield id
+            given = step.get("id")
+            if isinstance(given, Scalar):
+                yield given
             yield from _ids(step)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+from flowrunner.console.regexes import LIMIT, compiled
 from flowrunner.errors import Span, near
 from flowrunner.model import Type
 from flowrunner.pipeline.convert import facts, from_data, from_text
@@ -148,18 +149,15 @@ class _Reader:
             choices = [from_data(choice, one.keys.type, self._folder) for choice in one.keys.choices]
             if value not in choices:
                 raise ValueError(f"is one of {', '.join(map(str, choices))}; got '{value}'")
-        if one.keys.pattern is not None:
-            import regex
-
-            if not regex.fullmatch(one.keys.pattern, str(value)):
-                raise ValueError(f"must match {one.keys.pattern}, got '{value}'")
+        if one.keys.pattern is not None and not compiled(one.keys.pattern).fullmatch(str(value), timeout=LIMIT):
+            raise ValueError(f"must match {one.keys.pattern}, got '{value}'")
 
 
 def entries(
     problems: Problems, node: Node | None, key: str, what: str, example: str
 ) -> list[tuple[str, Span, Mapping]]:
     """The named mappings below `key`: name, place of the name, mapping. What is not of that shape is noted."""
-    found = []
+    found: list[tuple[str, Span, Mapping]] = []
     for name, value in node.entries if isinstance(node, Mapping) else ():
         text = str(name.value)
         if not is_name(text):
@@ -174,4 +172,4 @@ def entries(
                 f"'{text}' needs a mapping that gives {what}", code="wrong-type", where=value.where,
                 help=f"write it as {text}: {example}",
             )  # fmt: skip
-    return cast("list[tuple[str, Span, Mapping]]", found)
+    return found

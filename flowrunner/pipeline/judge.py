@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Map
-from collections.abc import Sequence as Seq
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +28,7 @@ class Complaint:
 
 
 def judge(kind: type[BaseModel], data: Map[str, Any]) -> tuple[BaseModel | None, list[Complaint]]:
-    """The model, or what is wrong with `data`: at most one complaint where several shapes were possible and none fits."""
+    """The model, or what is wrong with `data`: where several shapes were possible, only for the nearest of them."""
     try:
         return kind.model_validate(data, strict=True), []
     except ValidationError as error:
@@ -54,14 +53,17 @@ def _located(data: Any, error: ErrorDetails) -> Complaint:
     return _walk(data, Complaint((), error, rest=error["loc"]))
 
 
-def _walk(data: Any, complaint: Complaint) -> Complaint:
+def _walk(whole: Any, complaint: Complaint) -> Complaint:
     """Follow the validator's location through the data; what is no key of it names a branch or a missing key."""
     path, rest = complaint.path, complaint.rest
-    for part in path:
-        data = data[part]
+    data: Any = whole
+    for step in path:
+        data = data[step]
     while rest:
         part = rest[0]
-        if (isinstance(data, Map) and part in data) or (isinstance(data, Seq) and not isinstance(data, str) and isinstance(part, int) and part < len(data)):
+        if (isinstance(data, Map) and part in data) or (
+            isinstance(data, Seq) and not isinstance(data, str) and isinstance(part, int) and part < len(data)
+        ):
             data = data[part]
         elif complaint.error["type"] == "missing" and len(rest) == 1:
             break

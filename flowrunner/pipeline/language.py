@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
+from flowrunner.console.regexes import Regex
 from flowrunner.errors import Blame
 from flowrunner.model import Duration, Kind, Model
 from flowrunner.pipeline.marks import APART, DYNAMIC, STEPS
@@ -18,17 +18,6 @@ InputType = Literal[
 """The types of an input; a secret is not an input, it is declared under `secrets`."""
 
 
-def _regular(value: Any) -> Any:
-    import regex
-
-    try:
-        return regex.compile(value).pattern if isinstance(value, str) else value
-    except regex.error as error:
-        why = f"is no regular expression: {error.msg}" + ("" if error.pos is None else f" at character {error.pos + 1}")
-        raise PydanticCustomError("regex", "{why}", {"why": why}) from error
-
-
-Regex = Annotated[str, BeforeValidator(_regular), Field(json_schema_extra={"format": "regex"})]
 Limit = Annotated[Duration, Field(gt=0), DYNAMIC]
 Steps = Annotated[list[Any], APART, STEPS]
 
@@ -112,7 +101,7 @@ class CommonKeys(Model):
 
 
 class DefaultKeys(Model):
-    """What the steps of a scope have unless they say otherwise; beside these keys any action may give its parameters."""
+    """What the steps of a scope have unless they say otherwise; parameters of an action stand under its name."""
 
     kind: Kind | None = None
     """What a miss means."""

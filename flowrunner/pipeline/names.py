@@ -37,8 +37,8 @@ class Known:
 
     def __post_init__(self) -> None:
         """Begin with no step: all of them run later."""
-        for id, where in self.ids.items():
-            self.steps[id] = Unavailable(f"the step '{id}' runs later", f"it is defined at {where.short}")
+        for name, where in self.ids.items():
+            self.steps[name] = Unavailable(f"the step '{name}' runs later", f"it is defined at {where.short}")
 
     def define(self, id: str | None, outputs: Map[str, Type]) -> None:
         """From here on the step `id` has run."""
@@ -52,18 +52,18 @@ class Known:
 
     def give_up(self, node: Node) -> None:
         """A step that is no good: nothing is known of it, so that nobody complains of what refers to it."""
-        id = node.get("id") if isinstance(node, Mapping) else None
-        if isinstance(id, Scalar) and id.value in self.ids:
-            self.steps[str(id.value)] = ANY
+        given = node.get("id") if isinstance(node, Mapping) else None
+        if isinstance(given, Scalar) and given.value in self.ids:
+            self.steps[str(given.value)] = ANY
 
     def defined(self) -> set[str]:
         """The ids of the steps that have run."""
-        return {id for id, step in self.steps.items() if isinstance(step, dict)}
+        return {name for name, step in self.steps.items() if isinstance(step, dict)}
 
     def repeat(self, before: Collection[str]) -> None:
         """What was defined since `before` is repeated: seen from outside its outputs are lists."""
-        for id in self.defined() - set(before):
-            self.define(id, dict.fromkeys(self.steps[id]["outputs"], "list"))
+        for name in self.defined() - set(before):
+            self.define(name, dict.fromkeys(self.steps[name]["outputs"], "list"))
 
     def names(self, roles: Collection[str], local: Names) -> Names:
         """The tree of all names; it goes on growing with the steps that are defined."""

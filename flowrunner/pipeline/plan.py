@@ -185,7 +185,6 @@ class Plan:
         for job in self.jobs:
             yield from walk(job.scope)
 
-
     def requests(self) -> Iterator[DeviceRequest]:
         """Every device that some scope leases."""
         for job in self.jobs:

@@ -134,8 +134,8 @@ def _lease(here: Here, parts: Parts, value: Mapping, entries: dict[str, Any]) ->
     if "devices" in entries:
         place = entries.pop("devices")[0].where
         here.problems.add("a lease has its devices inside", code="unknown-key", where=place, help="move them there")
-    key, devices = value.key("devices"), value.get("devices")
-    return {**entries, **({"devices": (key, devices)} if key and devices else {})}, value.get("steps")
+    leased = {str(key.value): (key, node) for key, node in value.entries if key.value == "devices"}
+    return {**entries, **leased}, value.get("steps")
 
 
 def _outputs(here: Here, entries: Entries, anchor: Span) -> Map[str, Any]:
@@ -167,16 +167,11 @@ def _watch(here: Here, node: Node | None) -> tuple[plan.Watch, ...]:
             where = keys.places[("blame",)]
             here.problems.add("only what is errored has somebody to blame", code="bad-value", where=where, help=advice)
         pattern = keys.values.get("pattern")
-        found.append(
-            plan.Watch(
-                pattern=str(pattern),
-                outcome=keys.get("outcome"),
-                blame=keys.get("blame"),
-                grace=keys.get("grace"),
-                device=device,
-                where=item.where,
-            )  # fmt: skip
-        )
+        watch = plan.Watch(
+            pattern=str(pattern), outcome=keys.get("outcome"), blame=keys.get("blame"), grace=keys.get("grace"),
+            device=device, where=item.where,
+        )  # fmt: skip
+        found.append(watch)
     return tuple(found)
 
 

@@ -59,9 +59,9 @@ def _file(problems: Problems, path: Path) -> dict[str, str]:
         return {}
     try:
         root = load(path).root
-    except PipelineErrors as errors:
-        for error in errors.errors:
-            problems.take(PipelineError("the secrets file is no YAML", code=error.code, where=error.where))
+    except PipelineErrors as several:
+        for one in several.errors:
+            problems.take(PipelineError("the secrets file is no YAML", code=one.code, where=one.where))
         return {}
     found = {}
     if root is not None and not isinstance(root, Mapping):

@@ -61,24 +61,15 @@ def _node(node: Node) -> Branch:
 
 def _facts(node: Node) -> Iterator[str]:
     if isinstance(node, StepNode):
-        if node.device:
-            yield f"on {node.device}"
-        if node.kind == "setup":
-            yield "setup"
-        if not node.interruptible:
-            yield "not interruptible"
-    if node.condition:
-        yield f"if {node.condition.text}"
-    if node.foreach is not None:
-        yield f"for each of {_shown(node.foreach)}"
-    if node.timeout is not None:
-        yield f"within {_shown(node.timeout)}"
-    if node.retry:
-        yield _retry(node.retry)
-    if node.on_failure == "continue":
-        yield "goes on after a failure"
-    if node.severity == "warning":
-        yield "only a warning"
+        yield from (f"on {node.device}",) if node.device else ()
+        yield from ("setup",) if node.kind == "setup" else ()
+        yield from () if node.interruptible else ("not interruptible",)
+    yield from (f"if {node.condition.text}",) if node.condition else ()
+    yield from (f"for each of {_shown(node.foreach)}",) if node.foreach is not None else ()
+    yield from (f"within {_shown(node.timeout)}",) if node.timeout is not None else ()
+    yield from (_retry(node.retry),) if node.retry else ()
+    yield from ("goes on after a failure",) if node.on_failure == "continue" else ()
+    yield from ("only a warning",) if node.severity == "warning" else ()
     yield f"line {node.where.line}"
 
 

@@ -46,9 +46,12 @@ class ConsoleFile:
         return count
 
     def before(self, offset: int, lines: int = 1) -> bytes:
-        """The last `lines` lines, of reasonable length, that end at `offset`."""
-        piece = bytes(self.data[max(0, offset - 400 * lines) : offset]).rstrip(b"\r\n")
-        return b"\n".join(piece.split(b"\n")[-lines:])
+        """The last `lines` lines, of reasonable length, that end at `offset`, the last line ending included."""
+        start = max(0, offset - 400 * lines)
+        piece = bytes(self.data[start:offset])
+        if start and b"\n" in piece[:-1]:
+            piece = piece[piece.index(b"\n") + 1 :]
+        return b"".join(piece.splitlines(keepends=True)[-lines:]) if lines else b""
 
 
 def _inside(folder: Path, name: str) -> Path | None:

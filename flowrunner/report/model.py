@@ -100,8 +100,8 @@ class Record:
 
     @property
     def label(self) -> str:
-        """What to call it: its id, else its name."""
-        return self.id or self.name or self.path
+        """What to call it where its surroundings are known: its id, else the last part of its path."""
+        return self.id if self.id and not self.path.endswith("]") else self.path.rpartition(".")[2]
 
     @property
     def leaf(self) -> bool:

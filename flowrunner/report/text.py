@@ -11,6 +11,8 @@ _ESCAPE = re.compile(
     r"|\x9b[0-?]*[ -/]*[@-~]",  # CSI as one 8-bit character
     re.DOTALL,
 )
+_LINE_END = re.compile(r"\r+\n?")
+_BACKSPACES = re.compile(r"\x08+")
 _CONTROL = {code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)}
 _CONTROL |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD) | dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
 _BIDI = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD)
@@ -20,7 +22,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def plain(data: bytes | str) -> str:
     """What a device printed, as lines of harmless text: escapes are gone, other control characters are pictures."""
     text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
-    text = _ESCAPE.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    text = _BACKSPACES.sub("⌫", _LINE_END.sub("\n", _ESCAPE.sub("", text)))
     return text.translate(_CONTROL).translate(_BIDI)
 
 
@@ -41,11 +43,13 @@ def unicode(text: str) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A time span for people: `0.04s`, `12.3s`, `4m 05s`, `2h 03m`."""
+    """A time span for people: `4ms`, `0.04s`, `12.3s`, `4m 05s`, `2h 03m`."""
     if value is None:
         return "–"
+    if value < 0.0095:
+        return f"{max(value, 0.0) * 1000:.0f}ms"
     if value < 0.095:
-        return f"{max(value, 0.0):.2g}s" if value >= 0.001 else "0s"
+        return f"{value:.2f}s"
     if value < 99.95:
         return f"{value:.1f}s"
     minutes, rest = divmod(round(value), 60)

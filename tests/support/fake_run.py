@@ -179,6 +179,8 @@ class FakeRun:
 
     def skip(self, path: str, at: str, because: str, cause: str = "dependency") -> None:
         """A step did not run."""
+        action = at.partition(":")[0]
+        self.nodes.append({"path": path, "id": None, "name": action, "action": action, "where": place(at), "values": {}})
         self.end(path, "skipped", cause=cause, because=because, at=at)
 
     def finish(self, outcome: str = "passed", exit: int = 0, /, **cause: Any) -> None:

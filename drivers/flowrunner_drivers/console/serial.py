@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import anyio
@@ -153,7 +153,7 @@ class SerialConsole(Driver[SerialConsoleConfig], Console, SerialLines):
     def _make(self) -> serial.Serial:
         config = self.config
         try:
-            made = serial.serial_for_url(
+            port = serial.serial_for_url(
                 config.url,
                 do_not_open=True,
                 baudrate=config.baudrate,
@@ -168,7 +168,6 @@ class SerialConsole(Driver[SerialConsoleConfig], Console, SerialLines):
             )
         except (serial.SerialException, ValueError) as error:
             raise BenchError(f"serial port '{config.url}' was not found: {error}") from error
-        port = cast("serial.Serial", made)  # its handlers all have the same methods
         for line, on in self._lines.items():
             if on is not None:
                 setattr(port, line, on)

@@ -170,7 +170,7 @@
 
   // Colours (SGR) are shown, other control sequences are left out, other control characters become pictures.
   const SEQUENCE = /\x1b\[([0-?]*)[ -/]*([@-~])|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]?/g;
-  const picture = text => text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, c => c < "\x20" ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : "\ufffd")
+  const picture = text => text.replace(/\x08+/g, "\u232b").replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, c => c < "\x20" ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : "\ufffd")
     .replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 
   function paint(row, bytes, matches, offset) {

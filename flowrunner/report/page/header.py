@@ -85,7 +85,8 @@ def cause_section(summary: Summary, plan: Planned, consoles: dict[str, ConsoleFi
     return section(
         "cause", "Cause", note, tag("p", plain(end.message or end.because or ""), class_="message"),
         tag("p", tag("b", "help "), end.help, class_="help") if end.help else None,
-        tag("div", excerpt(plan.sources, where, before=3), said(end.said), _console(summary, record, consoles), class_="panes"),
+        tag("div", tag("div", excerpt(plan.sources, where, before=4), said(end.said)), _console(summary, record, consoles),
+            class_="panes"),
     )  # fmt: skip
 
 

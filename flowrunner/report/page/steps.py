@@ -84,7 +84,7 @@ def _step(record: Record, around: Around) -> Html:
 
 
 def _summary(record: Record) -> Html:
-    label = record.path.rpartition(".")[2]
+    label = record.label
     tries = len(record.attempts)
     return join(
         badge(record.outcome),

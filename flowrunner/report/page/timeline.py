@@ -98,8 +98,7 @@ def _lease_row(lease: Lease, total: float) -> Html:
 def _step_row(record: Record, total: float, anchors: Mapping[str, str]) -> Html:
     depth = min(record.path.count(".") + record.path.count("["), 6)
     label = tag(
-        "a", record.label if "[" not in record.path.rpartition(".")[2] else record.path.rpartition(".")[2],
-        href=f"#{anchors.get(record.path, '')}", style=f"padding-left:{depth * 0.8:g}rem", title=record.path,
+        "a", record.label, href=f"#{anchors.get(record.path, '')}", style=f"padding-left:{depth * 0.8:g}rem", title=record.path,
     )  # fmt: skip
     bars = list(_bars(record, total))
     end = record.ended or record.started or 0.0

@@ -104,7 +104,7 @@ class Core:
         """Stop QEMU, and wait until it is gone."""
         async with self._switching:
             if self.running:
-                with anyio.move_on_after(ANSWER):
+                with anyio.move_on_after(min(ANSWER, self.config.stop_timeout)):
                     await self._quit()
                 assert self._process is not None
                 await qemu.end(self._process, self.config.stop_timeout)
@@ -174,9 +174,8 @@ class Core:
                 await self._monitor.connect(monitor.dup())
             except BenchError as error:
                 await qemu.end(self._process, self.config.stop_timeout)
-                error.blame, error.said = "infra", self._said()
-                error.what += f": {qemu.how_ended(self._process.returncode or 0)}"
-                raise
+                how = qemu.how_ended(self._process.returncode or 0)
+                raise BenchError(f"{error.what}: {how}", blame="infra", said=self._said()) from error
         self.forwards = await self._forwards()
         await self._monitor.execute("cont")
 

@@ -11,7 +11,7 @@ from typing import Literal
 import anyio.to_thread
 
 from flowrunner.errors import BenchError, near
-from flowrunner.image.medium import Medium, open_for_writing
+from flowrunner.image.medium import Medium
 from flowrunner.image.write import write_image
 from flowrunner.interfaces.storage import Image, Written
 from flowrunner_drivers.machine._qemu.config import Format, QemuConfig
@@ -130,7 +130,7 @@ class Disk:
 
 def _open(path: Path) -> int:
     try:
-        return open_for_writing(path, create=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise BenchError(f"'{path}' could not be opened: {error.strerror}", blame="infra") from error
 

@@ -12,6 +12,7 @@ prove little, for an emulated real mode beside a broken long mode exists.
         mov %cr0,%eax; or $0x80000001,%eax; mov %eax,%cr0             paging, protected mode
         lgdt gdtr; ljmp $8,$long
     long: mov $0x3f8,%dx; mov $'F',%al; out %al,%dx; 1: hlt; jmp 1b
+    gdt:  .quad 0, 0x00209A0000000000; gdtr: .word 15; .long gdt
 
 aarch64: code at the start of the flash of the `virt` machine, whose PL011 is at 0x09000000.
 
@@ -27,8 +28,8 @@ SIGN = b"F"
 
 _X86 = bytes.fromhex(
     "fa31c08ed88ec0bf0010b9001831c0f3abc70600100320c70600200330c7060030830066b8001000000f22d80f20e06683c8200f22e0"
-    "66b9800000c00f32660d000100000f300f20c0660d010000800f22c00f0116787cea5c7c080066baf803b046eef4ebfd6690"
-    "0000000000000000000000009a20000f00687c0000"
+    "66b9800000c00f32660d000100000f300f20c0660d010000800f22c00f0116787cea5c7c080066baf803b046eef4ebfd669000000000"
+    "0000000000000000009a20000f00687c0000"
 )
 _ARM = struct.pack("<4I", 0xD2A12000, 0x528008C1, 0x39000001, 0x14000000)
 

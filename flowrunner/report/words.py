@@ -1,0 +1,75 @@
+"""What an event says to people, in one line; both displays of the terminal use these words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flowrunner.report.text import one_line, seconds
+
+Event = Mapping[str, Any]
+
+
+def describe(event: Event) -> tuple[str, str] | None:
+    """A verb and the rest of the line; None for what nobody wants to read as it happens."""
+    words = _WORDS.get(event["event"])
+    return words(event) if words else None
+
+
+def why(event: Event) -> str:
+    """`: ` and the reason of an outcome, with its blame; empty when it has none."""
+    blame = f" ({event['blame']})" if event.get("blame") else ""
+    because = f"because of {event['because']}" if event.get("because") else ""
+    text = event.get("message") or because
+    return f"{blame}: {one_line(text, 500)}" if text else blame
+
+
+def _lease_acquired(event: Event) -> tuple[str, str]:
+    return "leased", f"{event['role']}: {event['exporter']}"
+
+
+def _lease_waiting(event: Event) -> tuple[str, str]:
+    place = f", number {event['position']} in the queue" if event.get("position") else ""
+    return "waiting", f"{event['role']}: for {one_line(event['owner'])}{place}"
+
+
+def _attempt_finished(event: Event) -> tuple[str, str] | None:
+    if event.get("pause") is None:
+        return None
+    attempt = f"{event['path']}: attempt {event['attempt']} {event['outcome']}{why(event)}"
+    return "retry", f"{attempt}; again in {seconds(event['pause'])}"
+
+
+def _measurement(event: Event) -> tuple[str, str]:
+    value = f"{event['value']:.6g}" if isinstance(event["value"], float) else str(event["value"])
+    return "measured", one_line(f"{event['name']}: {value} {event.get('unit') or ''}".strip() + f", {event['verdict']}")
+
+
+def _snapshot(event: Event) -> tuple[str, str] | None:
+    if event["verdict"] == "passed":
+        return None
+    return "snapshot", f"{event['name']}: {event['verdict']}, distance {event['distance']}, allowed {event['tolerance']}"
+
+
+def _safe_finished(event: Event) -> tuple[str, str]:
+    what = f"{event['role']}.{event['part']}".strip(".") + f": {event['action']}"
+    if event["ok"]:
+        return "safe", what
+    return "UNSAFE", f"{what} could not be reached: {one_line(event.get('message') or '')}"
+
+
+_WORDS: Mapping[str, Callable[[Event], tuple[str, str] | None]] = {
+    "lease.acquired": _lease_acquired,
+    "lease.waiting": _lease_waiting,
+    "lease.lost": lambda event: ("lost", f"{event['role']}: {one_line(event['reason'])}"),
+    "attempt.finished": _attempt_finished,
+    "measurement": _measurement,
+    "snapshot": _snapshot,
+    "log": lambda event: (str(event["level"]), f"{event['path']}: {one_line(event['message'], 1000)}"),
+    "cancel.requested": lambda event: ("cancel", f"asked by {event['by']}{_NEXT.get(event['level'], '')}"),
+    "cancel.delayed": lambda event: ("cancel", one_line(event["message"])),
+    "overrun": lambda event: ("overrun", f"{event['path']} went on {seconds(event['seconds'])} after its deadline"),
+    "safe_state.finished": _safe_finished,
+}
+
+_NEXT = {1: "; once more skips finally, a third time leaves at once", 2: "; finally is skipped"}
