@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import signal
 import tty
 from collections.abc import AsyncIterator, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import anyio
 
+from flowrunner.errors import BenchError
 from flowrunner_drivers._process import Command, argv, end_session, start
 
 READ = 1 << 16
@@ -76,6 +78,9 @@ async def at_terminal(
     Raises:
         BenchError: it cannot be started.
     """
+    wanted = argv(command)
+    if not shutil.which(wanted[0], path=(os.environ if env is None else env).get("PATH")):
+        raise BenchError(f"'{wanted[0]}' could not be started: there is no such command", blame="config")
     ours, theirs = pty.openpty()
     try:
         os.set_blocking(ours, False)
@@ -83,7 +88,7 @@ async def at_terminal(
             tty.setraw(theirs)
         if user is not None:
             os.fchown(theirs, user, -1)
-        shell = ["/bin/sh", "-c", AT_TERMINAL, os.ttyname(theirs), *argv(command)]
+        shell = ["/bin/sh", "-c", AT_TERMINAL, os.ttyname(theirs), *wanted]
         process = await start(shell, stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=cwd, user=user)
         os.close(theirs)
         theirs = -1

@@ -61,9 +61,8 @@ def _walk(whole: Any, complaint: Complaint) -> Complaint:
         data = data[step]
     while rest:
         part = rest[0]
-        if (isinstance(data, Map) and part in data) or (
-            isinstance(data, Seq) and not isinstance(data, str) and isinstance(part, int) and part < len(data)
-        ):
+        inside = part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data))
+        if inside:
             data = data[part]
         elif complaint.error["type"] == "missing" and len(rest) == 1:
             break

@@ -151,4 +151,5 @@ class FileStorage(Driver[FileStorageConfig], Flasher):
         return self.config.path.is_block_device()
 
     def _under_dev(self) -> bool:
-        return self.config.path.is_relative_to("/dev")
+        path = self.config.path
+        return path.is_relative_to("/dev") and not path.is_relative_to("/dev/shm")  # that one holds plain files

@@ -24,7 +24,7 @@ def timeline_section(summary: Summary, consoles: Mapping[str, ConsoleFile], anch
     drawn = _drawn(summary)
     rows = [
         *(_lease_row(lease, total) for lease in summary.leases),
-        *(_step_row(record, total, anchors) for record in drawn),
+        *(_step_row(record, depth, total, anchors) for record, depth in drawn),
         *_safe_rows(summary, total),
         *(_console_row(console, total) for console in consoles.values() if len(console)),
     ]
@@ -39,10 +39,18 @@ def _total(summary: Summary) -> float:
     return max(*ends, 0.001)
 
 
-def _drawn(summary: Summary) -> Sequence[Record]:
-    ran = [record for record in summary.walk() if record.started is not None]
-    longest = {id(record) for record in sorted(ran, key=lambda record: -(record.seconds or 0.0))[:STEPS]}
-    return [record for record in ran if id(record) in longest]
+def _drawn(summary: Summary) -> Sequence[tuple[Record, int]]:
+    """The records that ran, with how deep in the tree they are."""
+    ran = [(record, depth) for record, depth in _deep(summary.records, 0) if record.started is not None]
+    longest = {id(record) for record, _ in sorted(ran, key=lambda pair: -(pair[0].seconds or 0.0))[:STEPS]}
+    return [pair for pair in ran if id(pair[0]) in longest]
+
+
+def _deep(records: Sequence[Record], depth: int) -> Iterator[tuple[Record, int]]:
+    for record in records:
+        yield record, depth
+        below = [child for attempt in record.attempts for child in attempt.children]
+        yield from _deep([*below, *record.children], depth + 1)
 
 
 def ticks(total: float, most: int = 8) -> Sequence[float]:
@@ -95,10 +103,9 @@ def _lease_row(lease: Lease, total: float) -> Html:
     return _lane(tag("span", lease.role), bars, "lease")
 
 
-def _step_row(record: Record, total: float, anchors: Mapping[str, str]) -> Html:
-    depth = min(record.path.count(".") + record.path.count("["), 6)
+def _step_row(record: Record, depth: int, total: float, anchors: Mapping[str, str]) -> Html:
     label = tag(
-        "a", record.label, href=f"#{anchors.get(record.path, '')}", style=f"padding-left:{depth * 0.8:g}rem", title=record.path,
+        "a", record.label, href=f"#{anchors.get(record.path, '')}", style=f"padding-left:{min(depth, 6) * 0.8:g}rem", title=record.path,
     )  # fmt: skip
     bars = list(_bars(record, total))
     end = record.ended or record.started or 0.0
@@ -157,7 +164,7 @@ def _console_row(console: ConsoleFile, total: float) -> Html:
 
 def _lane(label: Html, bars: Sequence[Html], kind: str) -> Html:
     return tag(
-        "div", tag("span", label, class_="label"), tag("div", join(*bars), class_="track"), class_=f"lane {kind}",
+        "div", tag("span", label, class_="label"), tag("div", join(*bars), class_="track"), class_=f"lane of-{kind}",
         role="listitem",
     )  # fmt: skip
 
