@@ -100,7 +100,7 @@ def load(path: Path, *, name: str | None = None) -> Document:
 def parse(text: str, name: str) -> Document:
     """Compose `text` as `load` does."""
     try:
-        root = YAML(typ="safe").compose(text)
+        root = _compose(text)
     except (MarkedYAMLError, ReaderError) as error:
         raise PipelineErrors([_syntax(error, text, name)]) from error
     reader = _Reader(text, name)
@@ -108,6 +108,18 @@ def parse(text: str, name: str) -> Document:
     if reader.errors:
         raise PipelineErrors(reader.errors)
     return Document(name, text, node)
+
+
+def _compose(text: str) -> Any:
+    """The composed root. libyaml is six times as fast, and knows YAML 1.1 only: what it refuses may still be YAML 1.2."""
+    try:
+        return YAML(typ="safe").compose(text)
+    except (MarkedYAMLError, ReaderError):
+        try:
+            return YAML(typ="safe", pure=True).compose(text)
+        except (MarkedYAMLError, ReaderError):
+            pass
+        raise
 
 
 def plain(node: Node) -> Any:
@@ -226,6 +238,16 @@ _HINTS = {
     "expected a single document": ("several-documents", "there is more than one document", "keep one, without '---'"),
     "found undefined alias": ("unknown-alias", "the alias has no anchor before it", "define it with &name first"),
     "cannot start any token": ("syntax", "this cannot stand here", "indent with spaces, and quote text with @ or `"),
+    "did not find expected": (
+        "syntax",
+        "this line does not fit what is above it",
+        "check its indentation, and brackets",
+    ),
+    "expected <block end>": (
+        "syntax",
+        "this line does not fit what is above it",
+        "check its indentation, and brackets",
+    ),
     "mapping values are not allowed": (
         "syntax",
         "a ':' is not allowed here",

@@ -43,6 +43,11 @@ class Step(Model, ABC):
         """
 
     @classmethod
+    def wants(cls, given: Collection[str]) -> tuple[type[Interface], ...]:
+        """The interfaces of which the device must offer one, for a step with the parameters `given`."""
+        return cls.interfaces
+
+    @classmethod
     def outputs_model(cls) -> type[Outputs] | None:
         """What `run` returns, from its annotation."""
         declared = get_type_hints(cls.run).get("return")
@@ -114,6 +119,10 @@ class Context(ABC):
     @abstractmethod
     def measurement(self, values: dict[str, Any]) -> None:
         """A measurement with its limits and verdict, for the reports."""
+
+    @abstractmethod
+    def snapshot(self, values: dict[str, Any]) -> None:
+        """A comparison with a golden, for the reports: the fields of the journal's event `snapshot` but its path."""
 
     @abstractmethod
     def created(self, kind: Literal["process", "folder", "file"], **facts: Any) -> AbstractContextManager[None]:

@@ -15,6 +15,7 @@ import anyio
 
 from flowrunner.errors import BenchError
 from flowrunner_drivers._process import Command, argv, end_session, start
+from flowrunner_drivers._tasks import beside
 
 READ = 1 << 16
 
@@ -71,7 +72,7 @@ async def at_terminal(
     raw: bool = False,
     user: int | None = None,
 ) -> AsyncIterator[Terminal]:
-    """Start a command at a terminal of its own; leaving ends it and all that it started.
+    """Start a command at a terminal of its own; its end, and leaving this, ends all that it started there.
 
     `raw` is a terminal that neither echoes nor changes line endings.
 
@@ -92,8 +93,14 @@ async def at_terminal(
         process = await start(shell, stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=cwd, user=user)
         os.close(theirs)
         theirs = -1
+
+        async def hang_up() -> None:
+            await process.wait()
+            await end_session(process, signal.SIGHUP)
+
         try:
-            yield Terminal(ours)
+            async with beside(hang_up):
+                yield Terminal(ours)
         finally:
             await end_session(process, signal.SIGHUP)
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Map
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 from flowrunner.errors import FlowrunnerError, Span, near
@@ -94,7 +95,7 @@ def _unknown_key(problems: Problems, key: Scalar, action: Scalar | None) -> None
     name = str(key.value)
     actions = {*types("flowrunner.steps"), *BLOCKS}
     if action is None:
-        advice = near(name, actions | COMMON)
+        advice = near(name, actions | COMMON if get_close_matches(name, COMMON) else actions)
         problems.add(f"there is no action '{name}'", code="unknown-action", where=key.where, help=advice)
         return
     advice = near(name, COMMON | actions)

@@ -61,7 +61,7 @@ def _path(check: Callable[[Path], bool], noun: str) -> Callable[[str, Path], str
     def convert(text: str, folder: Path) -> str:
         path = (folder / Path(text).expanduser()).absolute()
         if not check(path):
-            raise ValueError(f"needs {noun} that exists, there is no '{text}' in {folder.absolute()}")
+            raise ValueError(f"needs {noun} that exists, there is no '{text}'")
         return str(path)
 
     return convert

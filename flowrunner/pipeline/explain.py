@@ -32,7 +32,13 @@ NOUNS: Mapping[str, str] = {
 
 def is_mismatch(error: ErrorDetails) -> bool:
     """Whether `error` is about the type of the value, whatever the value is."""
-    return error["type"] in WANTED or error["type"] == "quantity"
+    return error["type"] in WANTED or error["type"] == "quantity" or _is_no_word(error)
+
+
+def _is_no_word(error: ErrorDetails) -> bool:
+    """Whether one of some words was asked for, and something else than text stands there."""
+    words = _choices(error.get("ctx") or {})
+    return error["type"] in ("literal_error", "enum") and bool(words) and not isinstance(error["input"], str)
 
 
 def wanted(error: ErrorDetails) -> str:
@@ -40,6 +46,8 @@ def wanted(error: ErrorDetails) -> str:
     if error["type"] == "quantity":
         found = re.match(r"needs (an? \w+)", error["msg"])
         return found[1] if found else "a quantity"
+    if _is_no_word(error):
+        return " or ".join(f"'{word}'" for word in _choices(error.get("ctx") or {}))
     return WANTED[error["type"]]
 
 
@@ -72,6 +80,8 @@ def shortened(text: str) -> str:
 
 def explain(label: str, error: ErrorDetails) -> tuple[str, str, str | None]:
     """Code, sentence and help for one error at the value that `label` names."""
+    if error["type"] == "quantity" and ": the unit" in error["msg"]:
+        return "bad-unit", f"{label} {error['msg']}", _advice(error)
     if is_mismatch(error):
         code = "missing-unit" if error["type"] == "quantity" and "the number" in error["msg"] else "wrong-type"
         return code, f"{label} needs {wanted(error)}, got {given(error['input'])}", _advice(error)
@@ -79,19 +89,12 @@ def explain(label: str, error: ErrorDetails) -> tuple[str, str, str | None]:
     if error["type"] in _SENTENCES:
         return "bad-value", f"{label} {_SENTENCES[error['type']](context, error['input'])}", _advice(error)
     message = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    known = "string_pattern_mismatch" if error["type"].startswith("string_pattern") else error["type"]
-    code = str(context.get("code", "bad-regex" if known == "regex" else "bad-value"))
-    sentence = (
-        message
-        if message.startswith(f"{label} ")
-        else f"{label} {message}"
-        if known in _OURS
-        else f"{label}: {message}"
-    )
-    return code, sentence, _advice(error)
+    code = str(context.get("code", "bad-regex" if error["type"] == "regex" else "bad-value"))
+    return code, f"{label} {message}" if _VERB.match(message) else f"{label}: {message}", _advice(error)
 
 
-_OURS = {"regex", "quantity"}
+_VERB = re.compile(r"(needs|has|is|are|must|takes|cannot|may|allows|wants)\b")
+"""How a message begins that goes on from the name of what it is about."""
 
 
 def condense(label: str, branches: Sequence[ErrorDetails]) -> tuple[str, str, str | None]:

@@ -65,7 +65,7 @@ class Here:
                 self.problems.take(error)
             except PipelineErrors as several:
                 for one in several.errors:
-                    self.problems.take(one)
+                    self.problems.take(self.known.with_place(one))
             return None
 
         return read

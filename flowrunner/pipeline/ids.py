@@ -15,6 +15,9 @@ RESERVED = frozenset({"rescue", "finally", "between", "steps"})
 NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
+NAMING = "names are small letters, digits and underscores, and do not begin with a digit"
+
+
 def is_name(text: str) -> bool:
     """Whether `text` can be an id, the name of an input or secret, or a role."""
     return NAME.fullmatch(text) is not None

@@ -13,13 +13,15 @@ from flowrunner.errors import Span, near
 from flowrunner.model import Type
 from flowrunner.pipeline.convert import facts, from_data, from_text
 from flowrunner.pipeline.fit import Fitter
-from flowrunner.pipeline.ids import is_name
+from flowrunner.pipeline.ids import NAMING, is_name
 from flowrunner.pipeline.language import InputKeys
 from flowrunner.pipeline.plan import FileFacts
 from flowrunner.pipeline.problems import Problems
 from flowrunner.source import Mapping, Node, load, plain
 
 MISSING = object()
+
+PATHS = "the path of a default starts at the pipeline's folder, that of a given value at the current one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,9 @@ def read_inputs(problems: Problems, node: Node | None, given: Given, folder: Pat
 
     Without `complete` a required input may be missing; there is no value for it then.
     """
-    declared = _declarations(problems, node)
-    reader = _Reader(problems, declared, given, folder)
+    found = _declarations(problems, node)
+    reader = _Reader(problems, found, given, folder)
+    declared = {name: one for name, one in found.items() if one is not None}
     values: dict[str, Any] = {}
     for name, one in declared.items():
         value = reader.value(one)
@@ -72,31 +75,33 @@ def read_inputs(problems: Problems, node: Node | None, given: Given, folder: Pat
         elif not one.required:
             values[name] = None
     types: dict[str, Type] = {
-        name: "any" if not one.required and one.default is None else one.keys.type for name, one in declared.items()
+        name: "any" if one is None or (not one.required and one.default is None) else one.keys.type
+        for name, one in found.items()
     }
     paths = {n: Path(v) for n, v in values.items() if v is not None and declared[n].keys.type in ("file", "directory")}
     return Inputs(values, types, {name: facts(path) for name, path in paths.items()} if not len(problems) else {})
 
 
-def _declarations(problems: Problems, node: Node | None) -> dict[str, _Declared]:
-    found: dict[str, _Declared] = {}
+def _declarations(problems: Problems, node: Node | None) -> dict[str, _Declared | None]:
+    """Each declared input; None for one whose declaration is no good."""
+    found: dict[str, _Declared | None] = {}
     for name, key, value in entries(problems, node, "inputs", "a type", "{type: file, required: true}"):
         default = value.get("default")
         fitted = Fitter(problems, InputKeys, value, lambda scalar, path: None, label=f"the input '{name}'", anchor=key)
-        keys = fitted.fit().model or InputKeys(type="any")
-        if keys.required and default is not None:
+        keys = fitted.fit().model
+        if keys and keys.required and default is not None:
             problems.add(
                 f"the input '{name}' is required, so its default is never used", code="bad-value",
                 where=default.where, help="leave out one of the two",
             )  # fmt: skip
-        found[name] = _Declared(name, keys, key, default)
+        found[name] = _Declared(name, keys, key, default) if keys else None
     return found
 
 
 class _Reader:
     """Finds the values of inputs."""
 
-    def __init__(self, problems: Problems, declared: Map[str, _Declared], given: Given, folder: Path) -> None:
+    def __init__(self, problems: Problems, declared: Map[str, object], given: Given, folder: Path) -> None:
         self._problems = problems
         self._folder = folder
         self._given = given
@@ -140,7 +145,8 @@ class _Reader:
             value = convert()
             self._choose(one, value)
         except ValueError as error:
-            self._problems.add(f"{what} {error}", code="bad-input", where=where, help=one.keys.description)
+            advice = PATHS if one.keys.type in ("file", "directory") else one.keys.description
+            self._problems.add(f"{what} {error}", code="bad-input", where=where, help=advice)
             return None
         return value
 
@@ -163,7 +169,7 @@ def entries(
         if not is_name(text):
             problems.add(
                 f"'{text}' cannot be a name in {key}", code="bad-name", where=name.where,
-                help="names are small letters, digits and underscores, and do not begin with a digit",
+                help=NAMING,
             )  # fmt: skip
         elif isinstance(value, Mapping):
             found.append((text, name.where, value))

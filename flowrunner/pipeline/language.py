@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from flowrunner.console.regexes import Regex
 from flowrunner.errors import Blame
 from flowrunner.model import Duration, Kind, Model
+from flowrunner.pipeline.ids import NAMING, is_name
 from flowrunner.pipeline.marks import APART, DYNAMIC, STEPS
 from flowrunner.pipeline.plan import RetryReason
 
@@ -18,6 +20,14 @@ InputType = Literal[
 """The types of an input; a secret is not an input, it is declared under `secrets`."""
 
 
+def _identifier(text: str) -> str:
+    if not is_name(text):
+        facts = {"why": f"cannot be '{text}'", "code": "bad-id", "help": NAMING}
+        raise PydanticCustomError("id", "{why}", facts)
+    return text
+
+
+Id = Annotated[str, AfterValidator(_identifier), Field(json_schema_extra={"pattern": "^[a-z_][a-z0-9_]*$"})]
 Limit = Annotated[Duration, Field(gt=0), DYNAMIC]
 Steps = Annotated[list[Any], APART, STEPS]
 
@@ -60,7 +70,7 @@ class RetryKeys(Model):
 class CommonKeys(Model):
     """The keys that every step has beside its action."""
 
-    id: str | None = Field(default=None, pattern=r"^[a-z_][a-z0-9_]*$")
+    id: Id | None = None
     """The name under which expressions find this step; unique in the job."""
 
     name: str | None = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowrunner.errors import Span
+from flowrunner.errors import PipelineError, Span
 from flowrunner.expressions.names import ANY, Names, Unavailable
 from flowrunner.model import Type
 from flowrunner.source import Mapping, Node, Scalar
@@ -49,6 +50,14 @@ class Known:
         """The step `id` has started, and leaves nothing."""
         if id is not None:
             self.steps[id] = why
+
+    def with_place(self, error: PipelineError) -> PipelineError:
+        """An error about an unknown step, with the place of the one that is meant."""
+        meant = re.fullmatch(r"did you mean '(\w+)'\?", error.help or "")
+        if error.code != "unknown-step" or not meant or meant[1] not in self.ids:
+            return error
+        advice = f"{error.help} (defined at {self.ids[meant[1]].short})"
+        return PipelineError(error.what, code=error.code, where=error.where, help=advice)
 
     def give_up(self, node: Node) -> None:
         """A step that is no good: nothing is known of it, so that nobody complains of what refers to it."""

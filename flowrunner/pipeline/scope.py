@@ -15,7 +15,7 @@ from flowrunner.pipeline.common import read_common
 from flowrunner.pipeline.defaults import read_defaults
 from flowrunner.pipeline.devices import declare_roles, request_devices
 from flowrunner.pipeline.here import Here
-from flowrunner.pipeline.ids import is_name
+from flowrunner.pipeline.ids import NAMING, is_name
 from flowrunner.pipeline.language import ScopeKeys, WatchKeys
 from flowrunner.pipeline.names import FAILURE
 from flowrunner.pipeline.outputs import type_of_value
@@ -146,8 +146,7 @@ def _outputs(here: Here, entries: Entries, anchor: Span) -> Map[str, Any]:
     for name, _ in node.entries if isinstance(node, Mapping) else ():
         if not is_name(str(name.value)):
             what = f"'{name.value}' cannot be the name of an output"
-            advice = "names are small letters, digits and underscores, and do not begin with a digit"
-            here.problems.add(what, code="bad-name", where=name.where, help=advice)
+            here.problems.add(what, code="bad-name", where=name.where, help=NAMING)
     values = fitted.values["outputs"]
     return values if isinstance(values, dict) else {}
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flowrunner.report.model import Summary
 from flowrunner.report.planned import Planned
 from flowrunner.report.summary import summarize
-from flowrunner.report.model import Summary
 
 Event = Mapping[str, Any]
 
@@ -121,8 +121,11 @@ class Follow:
     def _got(self, event: Event) -> None:
         self.waiting.pop(event["role"], None)
 
+    def _ended(self, event: Event) -> None:
+        self.waiting.clear()
 
-_HANDLERS = {
+
+_HANDLERS: Mapping[str, Callable[[Follow, Event], None]] = {
     "console.data": Follow._console_data,
     "progress": Follow._progress,
     "step.started": Follow._started,
@@ -130,7 +133,7 @@ _HANDLERS = {
     "step.finished": Follow._finished,
     "lease.waiting": Follow._waiting,
     "lease.acquired": Follow._got,
-    "run.finished": lambda follow, _: follow.waiting.clear(),
+    "run.finished": Follow._ended,
 }
 
 

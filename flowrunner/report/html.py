@@ -15,7 +15,7 @@ from flowrunner.report.page.consoles import consoles_section
 from flowrunner.report.page.header import cause_section, header
 from flowrunner.report.page.markup import Html, join, tag
 from flowrunner.report.page.measurements import measurements_section
-from flowrunner.report.page.pictures import pictures_section
+from flowrunner.report.page.pictures import Album, pictures_section
 from flowrunner.report.page.source import sources_section
 from flowrunner.report.page.steps import OPEN, Around, anchors, steps_section
 from flowrunner.report.page.timeline import timeline_section
@@ -32,12 +32,14 @@ SECTIONS = {
 def render(summary: Summary, plan: Planned, folder: Path, consoles: dict[str, ConsoleFile]) -> str:
     """The whole page. The folder is read for pictures and sizes."""
     ids = anchors(summary)
-    around = Around(plan.sources, consoles, ids, many=summary.counts.total > OPEN)
+    album = Album(folder)
+    past = frozenset(record.path for case in summary.cases for record in case.earlier)
+    around = Around(plan.sources, consoles, ids, past, many=summary.counts.total > OPEN)
     sections = {
-        "cause": cause_section(summary, plan, consoles),
+        "cause": cause_section(summary, plan, consoles, album),
         "timeline": timeline_section(summary, consoles, ids),
         "steps": steps_section(summary, around),
-        "pictures": pictures_section(summary, folder, ids),
+        "pictures": pictures_section(summary, album, ids),
         "measurements": measurements_section(summary, ids),
         "consoles": consoles_section(summary, consoles, ids),
         "files": files_section(summary, folder),
@@ -54,7 +56,7 @@ def render(summary: Summary, plan: Planned, folder: Path, consoles: dict[str, Co
 
 
 def _navigation(sections: dict[str, Html]) -> Html:
-    links = [tag("a", SECTIONS[id], href=f"#{id}") for id, content in sections.items() if content]
+    links = [tag("a", SECTIONS[name], href=f"#{name}") for name, content in sections.items() if content]
     return tag("nav", tag("div", links), aria_label="Sections")
 
 

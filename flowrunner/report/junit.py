@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from xml.etree import ElementTree as ET  # noqa: S405 - it is written, not read
+from xml.etree import ElementTree as ET
 
 from flowrunner.report.consolefile import ConsoleFile
 from flowrunner.report.model import Case, Record, Summary
@@ -37,7 +37,8 @@ def junit_xml(summary: Summary, consoles: Mapping[str, ConsoleFile]) -> bytes:
     if not summary.ending.good:
         _element("system-err", {}, suite).text = xml(plain(summary.ending.message or summary.outcome))
     ET.indent(root, " ")
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="utf-8") + b"\n"
+    body: str = ET.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'.encode()
 
 
 def _case(suite: ET.Element, case: Case, pipeline: str, consoles: Mapping[str, ConsoleFile]) -> None:

@@ -27,14 +27,18 @@ COLUMN = 44
 
 
 class LiveTree:
-    """A listener and a context manager. The terminal's modes are never changed and its cursor stays visible, so
-    there is nothing to restore, however the process ends."""
+    """A listener, and a context manager around the run.
+
+    The terminal's modes are never changed and its cursor stays visible: there is nothing to restore, however the
+    process ends.
+    """
 
     def __init__(self, console: Console, *, echo: bool = False) -> None:
         self._console = console
         self._echo = echo
         self._follow = Follow()
         self._lock = RLock()
+        self._seen, self._seen_at = -1.0, 0.0
         self._skipped: list[str] = []
         self._partial: dict[str, bytes] = {}
         self._spinner = Spinner("dots", style="cyan")
@@ -150,9 +154,6 @@ class LiveTree:
         if self._seen != self._follow.time:
             self._seen, self._seen_at = self._follow.time, clock
         return self._seen + clock - self._seen_at
-
-    _seen = -1.0
-    _seen_at = 0.0
 
     def _step(self, step: Running, now: float) -> RenderableType:
         row = Table.grid(padding=(0, 1))

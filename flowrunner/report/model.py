@@ -109,7 +109,7 @@ class Record:
         return not self.block and not any(child.path.startswith(f"{self.path}[") for child in self.children)
 
     def walk(self) -> Iterator[Record]:
-        """This record and all below it, parents first."""
+        """The record itself and all below it, parents first."""
         yield self
         for attempt in self.attempts:
             for child in attempt.children:
@@ -188,7 +188,10 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many steps ended how. `warnings` are among `failed` and `errored`, `retried` needed more than one attempt."""
+    """How many steps ended how.
+
+    `warnings` are among `failed` and `errored`; `retried` counts steps and blocks that needed more than one attempt.
+    """
 
     total: int = 0
     passed: int = 0

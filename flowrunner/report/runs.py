@@ -107,5 +107,5 @@ def _plain(entry: RunEntry) -> dict[str, Any]:
 def rows(entries: Sequence[RunEntry]) -> Iterator[tuple[str, str, str, str, str]]:
     """The runs as rows of a table: id, pipeline, outcome, when, how long."""
     for entry in entries:
-        took = "–" if entry.seconds is None else f"{entry.seconds:.1f}s"
+        took = "?" if entry.seconds is None else f"{entry.seconds:.1f}s"
         yield entry.id, entry.pipeline, entry.outcome, entry.started[:19].replace("T", " "), took

@@ -9,8 +9,18 @@ from typing import Any
 
 from flowrunner.engine.lines import read
 from flowrunner.report.model import (
-    Case, Cause, ConsoleFacts, Counts, Ending, Extras, Lease, Record, SafeState, ScopePart, Summary,
-)  # fmt: skip
+    Case,
+    Cause,
+    ConsoleFacts,
+    Counts,
+    Ending,
+    Extras,
+    Lease,
+    Record,
+    SafeState,
+    ScopePart,
+    Summary,
+)
 from flowrunner.report.planned import Planned, read_plan
 from flowrunner.report.tree import Event, cases, cut_off, ending, records
 
@@ -36,7 +46,7 @@ def summarize(events: Sequence[Event], plan: Planned | None = None) -> Summary:
     return Summary(
         facts={key: value for key, value in started.items() if key not in ("n", "t", "event", "crc")},
         ending=end, exit=finished.get("exit") if finished else None, seconds=float(seconds), cause=cause,
-        complete=finished is not None, counts=_counts(tried), cases=tried, records=top, parts=_parts(events),
+        complete=finished is not None, counts=_counts(tried, top), cases=tried, records=top, parts=_parts(events),
         leases=_leases(events), consoles=_consoles(events), safe_states=_safe_states(events),
         cancels=tuple(event for event in events if event["event"] == "cancel.requested"),
         outputs=next((event["values"] for event in reversed(events) if event["event"] == "outputs"), {}),
@@ -68,11 +78,11 @@ def _with_run(found: tuple[Case, ...], end: Ending, cause: Cause | None, seconds
     return (*found, Case(record=run))
 
 
-def _counts(found: Sequence[Case]) -> Counts:
+def _counts(found: Sequence[Case], top: Sequence[Record]) -> Counts:
     outcomes = Counter(case.record.outcome for case in found)
     return Counts(
         total=len(found), warnings=sum(case.record.warning for case in found),
-        retried=sum(bool(case.earlier) or len(case.record.attempts) > 1 for case in found),
+        retried=sum(len(record.attempts) > 1 for one in top for record in one.walk()),
         **{name: outcomes[name] for name in ("passed", "failed", "errored", "canceled", "skipped")},
     )  # fmt: skip
 
@@ -86,7 +96,8 @@ def _parts(events: Sequence[Event]) -> tuple[ScopePart, ...]:
             begun = found[key][0] if key in found else event["t"]
             found[key] = (begun, last if event["event"] == "scope.started" else event["t"])
     return tuple(
-        ScopePart(path=path, part=part, started=started, ended=ended) for (path, part), (started, ended) in found.items()
+        ScopePart(path=path, part=part, started=started, ended=ended)
+        for (path, part), (started, ended) in found.items()
     )
 
 
@@ -111,7 +122,15 @@ def _leases(events: Sequence[Event]) -> tuple[Lease, ...]:
             mine |= {"released": time}
         elif what == "lost":
             mine |= {"lost": str(event["reason"])}
-    empty = {"exporter": None, "labels": {}, "parts": {}, "name": None, "acquired": None, "released": None, "lost": None}
+    empty: dict[str, Any] = {
+        "exporter": None,
+        "labels": {},
+        "parts": {},
+        "name": None,
+        "acquired": None,
+        "released": None,
+        "lost": None,
+    }
     return tuple(Lease(**{**empty, **lease}) for lease in found)
 
 
@@ -145,5 +164,9 @@ def _safe_states(events: Sequence[Event]) -> tuple[SafeState, ...]:
 def _safe_state(key: tuple[str, ...], started: float, end: Event | None) -> SafeState:
     facts = {"ended": end["t"], "ok": bool(end["ok"]), "message": end.get("message")} if end else {}
     return SafeState(
-        role=key[0], part=key[1], action=key[2], started=started, **{"ended": None, "ok": None, "message": None, **facts}
+        role=key[0],
+        part=key[1],
+        action=key[2],
+        started=started,
+        **{"ended": None, "ok": None, "message": None, **facts},
     )

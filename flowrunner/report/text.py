@@ -45,7 +45,7 @@ def unicode(text: str) -> str:
 def seconds(value: float | None) -> str:
     """A time span for people: `4ms`, `0.04s`, `12.3s`, `4m 05s`, `2h 03m`."""
     if value is None:
-        return "–"
+        return "no end"
     if value < 0.0095:
         return f"{max(value, 0.0) * 1000:.0f}ms"
     if value < 0.095:

@@ -113,9 +113,10 @@ class _Index:
         node, started = self._plan.node(path), self._started.get(path, {})
         finished = self._finished.get(path)
         facts = {**node, **started}
+        name = facts.get("name") or path.rpartition(".")[2]
         began = started.get("t") if finished is None else finished.get("started", started.get("t"))
         return Record(
-            path=path, key=_ATTEMPT.sub("", path), id=facts.get("id"), name=str(facts.get("name") or path),
+            path=path, key=_ATTEMPT.sub("", path), id=facts.get("id"), name=str(name),
             action=str(facts.get("action") or "step"), kind=facts.get("kind"), part=self._parts[path],
             where=span((finished or {}).get("where") or facts.get("where")) if not started else span(started["where"]),
             block=bool(started.get("block", "scope" in node)), background=bool(started.get("background")),

@@ -36,7 +36,9 @@ def headline(summary: Summary) -> str:
     """The verdict with its attribution in a few words."""
     if summary.outcome == "errored":
         blame = summary.ending.blame
-        return f"lab errored: {blame}" if blame not in ("config", "internal", None) else f"errored: {blame or 'unknown'}"
+        return (
+            f"lab errored: {blame}" if blame not in ("config", "internal", None) else f"errored: {blame or 'unknown'}"
+        )
     if summary.outcome == "failed":
         return "product failed"
     return {"passed": "passed", "canceled": "canceled", "skipped": "skipped"}.get(summary.outcome, summary.outcome)
@@ -60,7 +62,9 @@ def culprit(summary: Summary) -> Record | None:
 
 
 def scene(summary: Summary, record: Record, consoles: dict[str, ConsoleFile]) -> Scene | None:
-    """What the step's console showed when it ended; None when it has no console, or nothing was printed."""
+    """What the step's console showed when it ended; None when it has none, it was silent, or a screen counts."""
+    if record.extras.snapshots:
+        return None
     console = consoles.get(console_of(record, tuple(consoles)) or "")
     if console is None or record.ended is None or not len(console):
         return None
@@ -106,7 +110,9 @@ def cause_lines(summary: Summary, folder: Path) -> Iterator[str]:
 
 def _after_power(summary: Summary, record: Record) -> str:
     """How long after the last power step the record ended: boards are timed from there."""
-    powers = [one for one in summary.walk() if one.action == "power" and one.ended is not None and one.started is not None]
+    powers = [
+        one for one in summary.walk() if one.action == "power" and one.ended is not None and one.started is not None
+    ]
     before = [one for one in powers if record.started is not None and (one.ended or 0) <= record.started + 1e-6]
     if not before or record.ended is None:
         return ""

@@ -10,6 +10,9 @@ from flowrunner.report.text import one_line, seconds
 Event = Mapping[str, Any]
 
 
+_NEXT = {1: "; once more skips finally, a third time leaves at once", 2: "; finally is skipped"}
+
+
 def describe(event: Event) -> tuple[str, str] | None:
     """A verb and the rest of the line; None for what nobody wants to read as it happens."""
     words = _WORDS.get(event["event"])
@@ -48,7 +51,10 @@ def _measurement(event: Event) -> tuple[str, str]:
 def _snapshot(event: Event) -> tuple[str, str] | None:
     if event["verdict"] == "passed":
         return None
-    return "snapshot", f"{event['name']}: {event['verdict']}, distance {event['distance']}, allowed {event['tolerance']}"
+    return (
+        "snapshot",
+        f"{event['name']}: {event['verdict']}, distance {event['distance']}, allowed {event['tolerance']}",
+    )
 
 
 def _safe_finished(event: Event) -> tuple[str, str]:
@@ -71,5 +77,3 @@ _WORDS: Mapping[str, Callable[[Event], tuple[str, str] | None]] = {
     "overrun": lambda event: ("overrun", f"{event['path']} went on {seconds(event['seconds'])} after its deadline"),
     "safe_state.finished": _safe_finished,
 }
-
-_NEXT = {1: "; once more skips finally, a third time leaves at once", 2: "; finally is skipped"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from flowrunner.engine.lines import read
 from flowrunner.errors import BenchError
 from flowrunner.report.consolefile import ConsoleFile
 from flowrunner.report.html import render
@@ -12,7 +13,6 @@ from flowrunner.report.junit import junit_xml
 from flowrunner.report.planned import read_plan
 from flowrunner.report.results import results_json
 from flowrunner.report.summary import summarize
-from flowrunner.engine.lines import read
 
 
 def write_reports(run_dir: Path) -> list[Path]:

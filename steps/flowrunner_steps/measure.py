@@ -82,6 +82,10 @@ class Measure(Step):
 
     ```yaml
     steps:
+      - id: power_on
+        power: cycle
+      - id: prompt
+        expect: "login: "
       - measure:
           name: boot_time
           value: ${{ steps.prompt.outputs.at - steps.power_on.outputs.at }}

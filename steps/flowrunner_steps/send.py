@@ -44,6 +44,7 @@ class Send(Step):
     them is pressed in order. The device's echo is not awaited.
 
     ```yaml
+    secrets: {unlock_code: {}}
     steps:
       - send: run bootcmd
       - send: {key: ctrl-c}

@@ -12,6 +12,8 @@ class Stop(Step):
 
     ```yaml
     steps:
+      - id: version
+        shell: cat /etc/version
       - if: ${{ steps.version.outputs.stdout == inputs.version }}
         stop: {outcome: passed, message: "this version is on the board already"}
     ```

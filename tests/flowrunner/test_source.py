@@ -98,6 +98,12 @@ def test_what_the_language_does_not_have_is_refused_at_its_place(text: str) -> N
     assert (error.where.short, error.code, error.what) == (place, code, what)
 
 
+def test_colons_in_flow_mappings_are_yaml_1_2() -> None:
+    root = parse("k: {mac: 52:54:00:12:34:56, path: usb-0:0, u: http://h:1/x}\n", "t.yaml").root
+    assert root is not None
+    assert plain(root) == {"k": {"mac": "52:54:00:12:34:56", "path": "usb-0:0", "u": "http://h:1/x"}}
+
+
 def test_independent_errors_come_together() -> None:
     with pytest.raises(PipelineErrors) as caught:
         parse("a: 1\na: 2\n<<: {}\nb: !x y\n", "t.yaml")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -111,8 +112,8 @@ class FakeRun:
         """The first event of a run."""
         self.event(
             "run.started", id=self.folder.name, pipeline="boot-test", file=FILE, plan="sha256:" + "5f" * 32,
-            version="0.1.0", wall="2026-11-23T04:10:27.120000+00:00", argv=["flow", "run", FILE], cwd="/home/ada/boards",
-            host="bench-3", user="ada", pid=4711, python="3.11.7", platform="Linux-6.1.0-x86_64",
+            version="0.1.0", wall="2026-11-23T04:10:27.120000+00:00", argv=["flow", "run", FILE],
+            cwd="/home/ada/boards", host="bench-3", user="ada", pid=4711, python="3.11.7", platform="Linux-6.1.0-x86_64",
             inputs={"image": "disk.img.xz", "boot_budget": "25s"}, lab="lab.yaml", ci=False, **facts,
         )  # fmt: skip
 
@@ -164,7 +165,7 @@ class FakeRun:
         device = facts.pop("device", "dut" if action in ("power", "expect", "shell", "login", "snapshot") else None)
         base = {"id": None, "name": action, "action": action, "kind": "test", "block": False, "background": False}
         base |= {"consoles": dict(self._ends), "where": where} | facts
-        self.nodes.append({"path": path, "values": values, "device": device, **base})
+        self.nodes.append({"path": re.sub(r"#\d+|\[\d+\]", "", path), "values": values, "device": device, **base})
         self.event("step.started", path=path, **base)
         self._begun = {**getattr(self, "_begun", {}), path: (self.t, where)}
 
@@ -180,7 +181,16 @@ class FakeRun:
     def skip(self, path: str, at: str, because: str, cause: str = "dependency") -> None:
         """A step did not run."""
         action = at.partition(":")[0]
-        self.nodes.append({"path": path, "id": None, "name": action, "action": action, "where": place(at), "values": {}})
+        self.nodes.append(
+            {
+                "path": re.sub(r"#\d+", "", path),
+                "id": None,
+                "name": action,
+                "action": action,
+                "where": place(at),
+                "values": {},
+            }
+        )
         self.end(path, "skipped", cause=cause, because=because, at=at)
 
     def finish(self, outcome: str = "passed", exit: int = 0, /, **cause: Any) -> None:

@@ -1,4 +1,4 @@
-"""One invented run of each kind: passed, failed, errored, canceled, retried, snapshot, crashed, huge. Nothing here ran."""
+"""One invented run of each kind. Nothing here ran."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def failed(run: FakeRun) -> None:
     run.prints([(1.2, b"[    2.710031] Waiting for root device /dev/mmcblk2p2...\r\n")])
     run.t += 20.9
     facts = {
-        "cause": "timeout", "message": "prompt 'login: ' not seen within 25s", "where": place("expect:\n          prompt"),
-        "said": "Waiting for root device /dev/mmcblk2p2...", "help": None,
+        "cause": "timeout", "message": "prompt 'login: ' not seen within 25s", "help": None,
+        "said": "Waiting for root device /dev/mmcblk2p2...", "where": place("expect:\n          prompt"),
     }  # fmt: skip
     run.end("boot.prompt", "failed", **facts)
     run.event("scope.finished", path="boot", part="body", outcome="failed")

@@ -17,6 +17,7 @@ from flowrunner.errors import BenchError
 from flowrunner.interface import ByteStream
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.serial import ModemLines, SerialLines
+from flowrunner_drivers._tasks import beside
 from flowrunner_drivers.console._port import HandleStream, Paced, ThreadStream, open_port
 from flowrunner_drivers.console._stream import Loop, tcp_stream
 
@@ -141,10 +142,8 @@ class SerialConsole(Driver[SerialConsoleConfig], Console, SerialLines):
                 yield HandleStream(port)
                 return
             stream = ThreadStream(port)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(stream.run)
+            async with beside(stream.run):
                 yield stream
-                tasks.cancel_scope.cancel()
         finally:
             self._port = None
             with anyio.CancelScope(shield=True):

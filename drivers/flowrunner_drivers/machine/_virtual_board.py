@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Literal, NoReturn
 
 import anyio
-from anyio.abc import TaskGroup
 
 from flowrunner_drivers._pty import Terminal, at_terminal
+from flowrunner_drivers._tasks import beside
 from flowrunner_drivers.machine._virtual_boot import Boot, boot_log
 from flowrunner_drivers.machine._virtual_shell import Root
 from flowrunner_drivers.machine._virtual_wire import Wire
@@ -48,7 +49,7 @@ class Board:
     @asynccontextmanager
     async def plugged_in(self) -> AsyncIterator[None]:
         """The board lives as long as this; at the end it is off."""
-        async with anyio.create_task_group() as self._tasks:
+        async with beside() as self._tasks:
             try:
                 yield
             finally:
@@ -78,20 +79,17 @@ class Board:
     async def _live(self, scope: anyio.CancelScope, ended: anyio.Event) -> None:
         try:
             with scope:
-                async with anyio.create_task_group() as tasks:
-                    await self._run(tasks)
+                async with beside(self._chatter):
+                    await self._run()
         finally:
             self.state = "off"
             ended.set()
 
-    async def _run(self, tasks: TaskGroup) -> NoReturn:
+    async def _run(self) -> NoReturn:
         while True:
             await self._boot()
-            if self._noise:
-                tasks.start_soon(self._chatter)
             while not (asked := await self._session()):
                 pass
-            tasks.cancel_scope.cancel() if asked == "poweroff" and not self._noise else None
             if asked == "poweroff":
                 await self._stop("halted", "reboot: Power down")
             await self._say("reboot: Restarting system")
@@ -125,22 +123,21 @@ class Board:
         name = await self._line(echo=True)
         if not name:
             return ""
+        right = name == self._user
         if self._password is not None:
             await self.wire.print(b"Password: ")
-            if await self._line(echo=False) != self._password or name != self._user:
-                await self.wire.print(b"\r\nLogin incorrect\r\n")
-                return ""
-        elif name != self._user:
-            await self.wire.print(b"\r\nLogin incorrect\r\n")
+            right = await self._line(echo=False) == self._password and right
+        if not right:
+            await self._say("\r\nLogin incorrect")
             return ""
         self.state = "shell"
         await self.wire.print(GREETING.encode())
-        environment, root = self._root.environment(), self._root
-        async with at_terminal(["/bin/sh", "-i"], env=environment, cwd=root.home, user=root.user) as terminal:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._type_to, terminal)
-                await self._show(terminal)
-                tasks.cancel_scope.cancel()
+        root = self._root
+        async with (
+            at_terminal(["/bin/sh", "-i"], env=root.environment(), cwd=root.home, user=root.user) as terminal,
+            beside(partial(self._type_to, terminal)),
+        ):
+            await self._show(terminal)
         return root.request()
 
     async def _show(self, terminal: Terminal) -> None:
@@ -165,7 +162,7 @@ class Board:
             for count, byte in enumerate(data):
                 if byte in b"\r\n":
                     rest = data[count + 1 :]
-                    self.wire.type(rest[1:] if byte == 13 and rest[:1] == b"\n" else rest)
+                    self.wire.put_back(rest.removeprefix(b"\n") if byte == 13 else rest)
                     await self.wire.print(b"\r\n")
                     return line.decode(errors="replace")
                 if byte in BACKSPACE:
@@ -178,10 +175,11 @@ class Board:
 
     async def _chatter(self) -> None:
         count = 0
-        while True:
+        while self._noise:
             await anyio.sleep(self._noise)
-            count += 1
-            await self._say(f"[{2.5 + count * self._noise:12.6f}] virtual: still here, {count}")
+            if self.state in ("login", "shell"):
+                count += 1
+                await self._say(f"[{2.5 + count * self._noise:12.6f}] virtual: still here, {count}")
 
     async def _say(self, line: str) -> None:
         await self.wire.print(line.encode() + b"\r\n")

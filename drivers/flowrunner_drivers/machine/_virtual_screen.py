@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont
-
 SIZE = (640, 360)
 _BLUE, _GREEN, _WHITE, _GREY, _RED = "#12324a", "#2e8b57", "#f4f4f0", "#9aa5ad", "#8b1a1a"
 
 
 def draw(state: str, lines: Sequence[str]) -> bytes:
     """The screen as a PNG file: black while off, the log while booting, then a picture of the state."""
+    from PIL import Image, ImageDraw, ImageFont  # 40 ms that a run without pictures does not need
+
     image = Image.new("RGB", SIZE, "black")
     pen = ImageDraw.Draw(image)
     if state == "booting":

@@ -37,6 +37,10 @@ class Wire:
             await self._changed.wait()
         return self._take(self._typed)
 
+    def put_back(self, data: bytes) -> None:
+        """Let `data`, the end of what was typed, be read again."""
+        self._typed[:0] = data
+
     def forget_typed(self) -> None:
         """A board that was off has heard nothing."""
         self._typed.clear()

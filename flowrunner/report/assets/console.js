@@ -160,7 +160,9 @@
     const offset = fileOffset(line), length = log.starts[line + 1] - log.starts[line];
     const row = element("div", line === here ? "row here" : "row");
     const segment = segmentOf(line);
-    row.append(element("span", "no", segment.line + line - segment.first), element("span", "at", timeOf(offset)));
+    const number = element("a", "no", segment.line + line - segment.first);
+    number.href = `#${encodeURIComponent(log.name)}@${offset}`;
+    row.append(number, element("span", "at", timeOf(offset)));
     const inside = log.hits.filter(h => h.start < offset + length && h.end > offset);
     if (inside.some(h => h.kind !== "match")) row.classList.add("failed-here");
     paint(row, log.bytes.subarray(log.starts[line], log.starts[line] + Math.min(length, WIDEST)), inside.filter(h => h.kind === "match"), offset);
@@ -270,8 +272,16 @@
   async function open(name, offset) {
     await choose(tabs.findIndex(tab => tab.firstChild.textContent === name));
     document.getElementById("consoles").scrollIntoView();
-    show(lineAt(log, offset));
+    if (!search.value) show(lineAt(log, offset));
     view.focus({ preventScroll: true });
+  }
+
+  // `#dut.console@1234` leads to an offset of the log, `#dut.console/text` to the first line with the text.
+  async function follow() {
+    const [, name, offset, text] = /^#(.+?)(?:@(\d+)|\/(.+))$/.exec(decodeURIComponent(location.hash)) ?? [];
+    if (!tabs.some(tab => tab.firstChild.textContent === name)) return;
+    if (text) search.value = text;
+    await open(name, Number(offset ?? 0));
   }
 
   for (const tab of tabs) tab.addEventListener("click", () => choose(Number(tab.dataset.index)));
@@ -283,7 +293,7 @@
     tabs[next].focus();
   });
   for (const button of document.querySelectorAll("[data-console]")) {
-    button.addEventListener("click", () => open(button.dataset.console, Number(button.dataset.offset)));
+    button.addEventListener("click", () => { search.value = ""; open(button.dataset.console, Number(button.dataset.offset)); });
   }
   let typing = 0;
   search.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(find, 150); });
@@ -295,6 +305,9 @@
   view.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
   addEventListener("resize", draw);
   document.querySelector(".noscript").hidden = true;
+
+  addEventListener("hashchange", follow);
+  follow();
 
   const fail = error => rows.replaceChildren(element("div", "row gap", `the log could not be unpacked: ${error.message}`));
   new IntersectionObserver((entries, observer) => {

@@ -68,7 +68,12 @@ def files_section(summary: Summary, folder: Path) -> Html:
 
 def _artifacts(summary: Summary) -> Sequence[Html]:
     return [
-        _row(str(e["file"]), f"{e.get('title') or e.get('name')}, {record.path}", int(e.get("size") or 0), str(e.get("sha256") or ""))
+        _row(
+            str(e["file"]),
+            f"{e.get('title') or e.get('name')}, {record.path}",
+            int(e.get("size") or 0),
+            str(e.get("sha256") or ""),
+        )
         for record in summary.walk()
         for e in record.extras.artifacts
     ]

@@ -54,8 +54,8 @@ def _toolbar() -> Html:
         tag("label", tag("span", "Search the console", class_="sr"),
             tag("input", type="search", id="console-search", placeholder="Search the console", autocomplete="off")),
         tag("span", "", id="console-hits", class_="hits", aria_live="polite"),
-        tag("button", "↑", type="button", id="console-previous", aria_label="previous hit", title="previous hit (Shift+Enter)"),
-        tag("button", "↓", type="button", id="console-next", aria_label="next hit", title="next hit (Enter)"),
+        tag("button", "↑", type="button", id="console-previous", aria_label="previous hit", title="Shift+Enter"),
+        tag("button", "↓", type="button", id="console-next", aria_label="next hit", title="Enter"),
         tag("label", tag("input", type="checkbox", id="console-only"), " only hits", class_="check"),
         tag("label", tag("span", "Go to a step", class_="sr"), tag("select", id="console-steps")),
         class_="toolbar",
@@ -64,8 +64,8 @@ def _toolbar() -> Html:
 
 def _view() -> Html:
     return tag(
-        "div", tag("div", tag("div", class_="rows"), class_="sizer"), id="console-view", class_="viewport", tabindex="0",
-        role="region", aria_label="console log",
+        "div", tag("div", tag("div", class_="rows"), class_="sizer"), id="console-view", class_="viewport",
+        tabindex="0", role="region", aria_label="console log",
     )  # fmt: skip
 
 
@@ -95,8 +95,8 @@ def _marks(summary: Summary, console: ConsoleFile, anchors: Mapping[str, str]) -
     for state in summary.safe_states:
         if state.role == console.name.partition(".")[0]:
             yield {
-                "offset": console.end_at(state.started), "label": f"safe state: {state.part} {state.action}", "step": "",
-                "outcome": "passed" if state.ok else "errored", "time": state.started, "depth": 0,
+                "offset": console.end_at(state.started), "label": f"safe state: {state.part} {state.action}",
+                "step": "", "outcome": "passed" if state.ok else "errored", "time": state.started, "depth": 0,
             }  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def _hits(summary: Summary, console: ConsoleFile) -> Iterator[dict[str, Any]]:
         for match in record.extras.matches:
             if match.get("console") == console.name and match["end"] > match["start"]:
                 yield {"start": match["start"], "end": match["end"], "kind": "match"}
-    record = culprit(summary)
-    seen = scene(summary, record, {console.name: console}) if record and not summary.ending.good else None
+    guilty = culprit(summary) if not summary.ending.good else None
+    seen = scene(summary, guilty, {console.name: console}) if guilty else None
     if seen:
         yield {"start": max(seen.end - 1, 0), "end": seen.end, "kind": summary.outcome}

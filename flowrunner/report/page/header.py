@@ -9,6 +9,7 @@ from flowrunner.report.consolefile import ConsoleFile
 from flowrunner.report.model import Record, Summary
 from flowrunner.report.page.consoles import static_lines
 from flowrunner.report.page.markup import Html, badge, join, section, tag
+from flowrunner.report.page.pictures import Album, snapshot
 from flowrunner.report.page.source import excerpt, place
 from flowrunner.report.planned import Planned
 from flowrunner.report.text import plain, seconds
@@ -22,6 +23,7 @@ def header(summary: Summary, plan: Planned, anchors: Mapping[str, str]) -> Html:
     end, record = summary.ending, culprit(summary)
     title = str(summary.facts.get("pipeline", "run"))
     message = None if end.good else end.message or end.because
+    said_first = message or plan.description or ""
     step = tag("a", record.key, href=f"#{anchors[record.path]}") if record and record.path in anchors else None
     where = end.where or (record.where if record else None)
     return tag(
@@ -33,8 +35,8 @@ def header(summary: Summary, plan: Planned, anchors: Mapping[str, str]) -> Html:
             tag(
                 "div",
                 tag("h1", title, tag("span", headline(summary), class_=f"verdict {summary.outcome}")),
-                tag("p", message, class_="cause") if message else tag("p", plan.description or "", class_="cause quiet"),
-                tag("p", step, " at " if step and where else None, place(where), class_="origin") if step or where else None,
+                tag("p", said_first, class_="cause" if message else "cause quiet"),
+                tag("p", step, " at " if step and where else None, place(where), class_="origin"),
                 tag("p", attribution(summary), class_="fault") if attribution(summary) else None,
             ),
             class_="head",
@@ -52,13 +54,13 @@ def _figures(summary: Summary) -> Html:
         aria_hidden="true",
     )  # fmt: skip
     words = [tag("span", tag("b", str(count)), f" {name}", class_=f"count {name}") for name, count in present]
-    extra = f"{counts.retried} retried" if counts.retried else None
+    extra = tag("span", f"{counts.retried} retried", class_="count") if counts.retried else None
     devices = [f"{lease.exporter or 'none'}" for lease in summary.leases]
     return tag(
         "div",
         _figure("Duration", seconds(summary.seconds)),
-        _figure("Steps", str(counts.total), bar, tag("span", words, tag("span", extra, class_="count") if extra else None)),
-        _figure("Device" if len(devices) < 2 else "Devices", ", ".join(dict.fromkeys(devices)) or "–"),
+        _figure("Steps", str(counts.total), bar, tag("span", words, extra)),
+        _figure("Device" if len(devices) < 2 else "Devices", ", ".join(dict.fromkeys(devices)) or "none"),
         _figure("Started", _date(str(summary.facts.get("wall", "")))),
         class_="figures",
     )  # fmt: skip
@@ -72,11 +74,11 @@ def _date(wall: str) -> str:
     try:
         return f"{datetime.fromisoformat(wall):%d %b %Y, %H:%M:%S %Z}".replace("UTC+00:00", "UTC")
     except ValueError:
-        return wall or "–"
+        return wall or "unknown"
 
 
-def cause_section(summary: Summary, plan: Planned, consoles: dict[str, ConsoleFile]) -> Html:
-    """Why the run did not pass: the place, what was said, what the console showed."""
+def cause_section(summary: Summary, plan: Planned, consoles: dict[str, ConsoleFile], album: Album) -> Html:
+    """Why the run did not pass: the place, what was said, what the console or the screen showed."""
     end, record = summary.ending, culprit(summary)
     if end.good:
         return Html("")
@@ -85,8 +87,9 @@ def cause_section(summary: Summary, plan: Planned, consoles: dict[str, ConsoleFi
     return section(
         "cause", "Cause", note, tag("p", plain(end.message or end.because or ""), class_="message"),
         tag("p", tag("b", "help "), end.help, class_="help") if end.help else None,
-        tag("div", tag("div", excerpt(plan.sources, where, before=4), said(end.said)), _console(summary, record, consoles),
-            class_="panes"),
+        tag("div", tag("div", excerpt(plan.sources, where, before=4), said(end.said), class_="stack"),
+            _console(summary, record, consoles), class_="panes"),
+        [snapshot(event, "pictures", album) for event in record.extras.snapshots] if record else None,
     )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def section(id: str, title: str, *content: Content, note: Content = None) -> Htm
     return tag("section", head, inner, id=id, aria_label=title)
 
 
-GLYPHS = {"passed": "✓", "failed": "✕", "errored": "!", "canceled": "◼", "skipped": "–", "running": "…"}
+GLYPHS = {"passed": "✓", "failed": "✕", "errored": "!", "canceled": "◼", "skipped": "-", "running": "…"}
 
 
 def badge(outcome: str, *, large: bool = False) -> Html:

@@ -10,7 +10,6 @@ from flowrunner.report.model import Summary
 from flowrunner.report.page.markup import Html, badge, section, shown, tag
 
 _OUTCOMES = {"passed": "passed", "failed": "failed", "marginal": "errored"}
-LOW, HIGH = "min", "max"
 
 
 def measurements_section(summary: Summary, anchors: Mapping[str, str]) -> Html:
@@ -18,7 +17,7 @@ def measurements_section(summary: Summary, anchors: Mapping[str, str]) -> Html:
     rows = [
         tag(
             "tr",
-            tag("td", badge(_OUTCOMES.get(str(event.get("verdict")), "skipped")), tag("span", str(event.get("verdict")))),
+            tag("td", badge(_outcome(event)), tag("span", str(event.get("verdict")))),
             tag("th", tag("a", str(event.get("name")), href=f"#{anchors.get(record.path, '')}"), scope="row"),
             tag("td", tag("b", _number(event.get("value"))), f" {event.get('unit') or ''}", class_="number"),
             tag("td", limits_drawing(event), class_="drawing"),
@@ -34,6 +33,10 @@ def measurements_section(summary: Summary, anchors: Mapping[str, str]) -> Html:
     return section("measurements", "Measurements", tag("div", table, class_="wide"))
 
 
+def _outcome(event: Mapping[str, Any]) -> str:
+    return _OUTCOMES.get(str(event.get("verdict")), "skipped")
+
+
 def _number(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else shown(value)
 
@@ -41,8 +44,16 @@ def _number(value: Any) -> str:
 def _limits(event: Mapping[str, Any]) -> str:
     unit = event.get("unit") or ""
     limits = event.get("limits") or {}
-    words = {"min": "at least", "max": "at most", "warn_min": "warn below", "warn_max": "warn above", "equals": "equal to"}
-    return ", ".join(f"{words[name]} {_number(limits[name])} {unit}".strip() for name in words if limits.get(name) is not None)
+    words = {
+        "min": "at least",
+        "max": "at most",
+        "warn_min": "warn below",
+        "warn_max": "warn above",
+        "equals": "equal to",
+    }
+    return ", ".join(
+        f"{words[name]} {_number(limits[name])} {unit}".strip() for name in words if limits.get(name) is not None
+    )
 
 
 def finite(value: Any) -> float | None:
@@ -65,7 +76,7 @@ def limits_drawing(event: Mapping[str, Any]) -> Html:
         return round((at - low) / (high - low) * 100, 2)
 
     inner = list(_ranges(limits, low, high, x))
-    mark = tag("i", class_=f"mark {_OUTCOMES.get(str(event.get('verdict')), 'skipped')}", style=f"left:{x(value)}%")
+    mark = tag("i", class_=f"mark {_outcome(event)}", style=f"left:{x(value)}%")
     return tag("div", inner, mark, class_="scale", role="img", aria_label=_limits(event))
 
 

@@ -18,15 +18,18 @@ _MEDIA = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gi
 
 
 class Album:
-    """Turns picture files of the run's folder into elements, each file carried once."""
+    """Turns picture files of the run's folder into elements."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
         self._left = ALL
+        self._sources: dict[str, str | None] = {}
 
     def picture(self, file: str, alt: str) -> Html:
         """The picture, or a link to it when it is missing, large or no picture."""
-        source = self._source(file)
+        if file not in self._sources:
+            self._sources[file] = self._source(file)
+        source = self._sources[file]
         if source is None:
             return tag("a", file, href=file, class_="missing")
         return tag(
@@ -46,19 +49,19 @@ class Album:
         return f"data:{media};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def pictures_section(summary: Summary, folder: Path, anchors: Mapping[str, str]) -> Html:
+def pictures_section(summary: Summary, album: Album, anchors: Mapping[str, str]) -> Html:
     """All pictures of the run."""
-    album = Album(folder)
     return section("pictures", "Pictures", list(_snapshots(summary, album, anchors)), _others(summary, album))
 
 
 def _snapshots(summary: Summary, album: Album, anchors: Mapping[str, str]) -> Iterator[Html]:
     for record in summary.walk():
         for event in record.extras.snapshots:
-            yield _snapshot(event, anchors.get(record.path, ""), album)
+            yield snapshot(event, anchors.get(record.path, ""), album)
 
 
-def _snapshot(event: Mapping[str, Any], anchor: str, album: Album) -> Html:
+def snapshot(event: Mapping[str, Any], anchor: str, album: Album) -> Html:
+    """Golden, what was seen, and the difference, side by side; `anchor` is where the name leads."""
     name, verdict = str(event.get("name", "")), str(event.get("verdict", ""))
     outcome = {"updated": "skipped"}.get(verdict, verdict)
     figures = [

@@ -31,7 +31,9 @@ def excerpt(sources: Mapping[str, str], where: Span | None, *, before: int = 2) 
     own = lines[where.line - 1]
     end = where.end_column if where.end_line == where.line else len(own) + 1
     width = max(1, min(end, len(own) + 1) - where.column)
-    rows.append(tag("span", tag("i"), tag("code", " " * (where.column - 1), tag("mark", "^" * width)), class_="line caret"))
+    rows.append(
+        tag("span", tag("i"), tag("code", " " * (where.column - 1), tag("mark", "^" * width)), class_="line caret")
+    )
     return tag("div", rows, class_="excerpt", role="img", aria_label=f"line {where.line} of {where.file}")
 
 
@@ -50,7 +52,11 @@ def sources_section(summary: Summary, sources: Mapping[str, str]) -> Html:
             key = (record.where.file, record.where.line)
             outcomes[key] = min(outcomes.get(key, "skipped"), record.outcome, key=_rank)
     files = [
-        tag("div", tag("h3", name) if len(sources) > 1 else None, tag("div", _lines(name, text, outcomes), class_="source"))
+        tag(
+            "div",
+            tag("h3", name) if len(sources) > 1 else None,
+            tag("div", _lines(name, text, outcomes), class_="source"),
+        )
         for name, text in sources.items()
     ]
     return section("pipeline", "Pipeline", files, note=", ".join(sources))

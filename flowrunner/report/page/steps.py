@@ -25,11 +25,12 @@ OPEN = 60
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What all steps of the page need."""
+    """What all steps of the page need; `past` are the paths in attempts that came to nothing."""
 
     sources: Mapping[str, str]
     consoles: Mapping[str, ConsoleFile]
     anchors: Mapping[str, str]
+    past: frozenset[str]
     many: bool
 
 
@@ -74,22 +75,23 @@ def _parts(records: Sequence[Record], around: Around) -> Iterator[Html]:
 
 def _step(record: Record, around: Around) -> Html:
     inner = join(_details(record, around), _below(record, around))
-    bad = record.outcome in ("failed", "errored")
-    open = bad or (not record.leaf and record.outcome != "skipped" and not around.many)
-    attributes = {
-        "id": around.anchors.get(record.path), "class_": f"step {record.outcome}", "data_outcome": record.outcome,
-        "data_leaf": "1" if record.leaf else None, "data_text": plain(f"{record.path} {record.name} {record.action}").lower(),
-    }  # fmt: skip
-    return tag("details", tag("summary", _summary(record)), tag("div", inner, class_="inside"), open=open, **attributes)
+    bad = record.outcome in ("failed", "errored") and record.path not in around.past
+    is_open = bad or (not record.leaf and record.outcome != "skipped" and not around.many)
+    words = plain(f"{record.path} {record.name} {record.action}").lower()
+    return tag(
+        "details", tag("summary", _summary(record)), tag("div", inner, class_="inside"), open=is_open,
+        id=around.anchors.get(record.path), class_=f"step {record.outcome}", data_outcome=record.outcome,
+        data_leaf="1" if record.leaf else None, data_text=words,
+    )  # fmt: skip
 
 
 def _summary(record: Record) -> Html:
     label = record.label
     tries = len(record.attempts)
+    name = tag("span", record.name, class_="name") if record.name not in (label, record.action) else None
     return join(
         badge(record.outcome),
-        tag("span", tag("b", label), tag("span", record.name, class_="name") if record.name not in (label, record.action)
-            else None, class_="what"),
+        tag("span", tag("b", label), name, class_="what"),
         tag("span", record.action, class_="action"),
         tag("span", plural(tries, "attempt"), class_="tries") if tries > 1 else None,
         tag("span", "warning", class_="tries") if record.warning else None,
@@ -113,12 +115,14 @@ def _details(record: Record, around: Around) -> Iterator[Html]:
     elif record.ending.because:
         yield tag("p", f"{record.outcome} because of {record.ending.because}", class_="quiet")
     if record.leaf and len(record.attempts) > 1:
-        yield _attempt_list(record, around)
+        yield _attempt_list(record)
     yield _titled("Parameters", facts((name, tag("code", shown(value))) for name, value in record.parameters.items()))
     yield _titled("Outputs", facts((name, tag("code", shown(value)[:4000])) for name, value in record.outputs.items()))
     yield _titled("Log", _logs(record))
     yield _titled("Output", _output(record))
-    yield _titled("Sent", [tag("code", shown(event.get("text", "")), class_="sent") for event in record.extras.sent[:100]])
+    yield _titled(
+        "Sent", [tag("code", shown(event.get("text", "")), class_="sent") for event in record.extras.sent[:100]]
+    )
     yield _titled("Files", _files(record))
     if record.leaf:
         yield _console(record, around)
@@ -135,22 +139,23 @@ def _meta(record: Record) -> Html:
 def _error(record: Record, around: Around) -> Html:
     end = record.ending
     blame = f"{end.outcome}, {end.blame}" if end.blame else end.outcome
+    panes = tag("div", excerpt(around.sources, end.where or record.where), said(end.said), class_="panes")
     return tag(
         "div",
         tag("p", tag("b", blame), " ", end.message or end.because or "", class_="message"),
         tag("p", tag("b", "help "), end.help, class_="help") if end.help else None,
         tag("p", end.note, class_="quiet") if end.note else None,
-        tag("div", excerpt(around.sources, end.where or record.where), said(end.said), class_="panes") if record.leaf else None,
+        panes if record.leaf else None,
         class_=f"error {end.outcome}",
     )  # fmt: skip
 
 
-def _attempt_list(record: Record, around: Around) -> Html:
+def _attempt_list(record: Record) -> Html:
     rows = [
         tag(
             "li", badge(attempt.ending.outcome), f" attempt {attempt.number}, {_took(attempt)}",
             f": {attempt.ending.message}" if attempt.ending.message else "",
-            tag("span", f", then a pause of {seconds(attempt.pause)}", class_="quiet") if attempt.pause is not None else None,
+            f", then a pause of {seconds(attempt.pause)}" if attempt.pause is not None else "",
         )
         for attempt in record.attempts
     ]  # fmt: skip
@@ -179,14 +184,23 @@ def _titled(title: str, content: Html | Sequence[Html]) -> Html:
 def _logs(record: Record) -> Sequence[Html]:
     events = (*record.extras.logs, *record.extras.others)
     return [
-        tag("p", tag("i", seconds(event["t"])), f" {event.get('message') or _other(event)}", class_=f"log {event.get('level', '')}")
+        tag(
+            "p",
+            tag("i", seconds(event["t"])),
+            f" {event.get('message') or _other(event)}",
+            class_=f"log {event.get('level', '')}",
+        )
         for event in sorted(events, key=lambda event: event["n"])
         if event["event"] != "created"
     ]
 
 
 def _other(event: Mapping[str, object]) -> str:
-    return f"went on for {event.get('seconds')}s after its deadline" if event["event"] == "overrun" else str(event["event"])
+    return (
+        f"went on for {event.get('seconds')}s after its deadline"
+        if event["event"] == "overrun"
+        else str(event["event"])
+    )
 
 
 def _output(record: Record) -> Html:
@@ -199,7 +213,12 @@ def _output(record: Record) -> Html:
 
 def _files(record: Record) -> Sequence[Html]:
     return [
-        tag("a", str(event.get("title") or event["file"]), tag("small", size(int(event.get("size") or 0))), href=event["file"])
+        tag(
+            "a",
+            str(event.get("title") or event["file"]),
+            tag("small", size(int(event.get("size") or 0))),
+            href=event["file"],
+        )
         for event in record.extras.artifacts
     ]
 
@@ -212,6 +231,8 @@ def _console(record: Record, around: Around) -> Html:
     start, end = record.offsets.get(console.name, console.since(record.started)), console.end_at(record.ended)
     if end <= start:
         return Html("")
-    show = tag("button", "show in the console", type="button", class_="link", data_console=console.name, data_offset=start)
+    show = tag(
+        "button", "show in the console", type="button", class_="link", data_console=console.name, data_offset=start
+    )
     title = tag("h4", f"{console.name}, {size(end - start)} ", show)
     return tag("div", title, static_lines(console, end, lines=12, start=start), class_="block tail")

@@ -56,7 +56,29 @@ def _deep(records: Sequence[Record], depth: int) -> Iterator[tuple[Record, int]]
 def ticks(total: float, most: int = 8) -> Sequence[float]:
     """Round times from 0 to `total`, at most `most` of them."""
     rough = total / most
-    for step in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800):
+    for step in (
+        0.001,
+        0.002,
+        0.005,
+        0.01,
+        0.02,
+        0.05,
+        0.1,
+        0.2,
+        0.5,
+        1,
+        2,
+        5,
+        10,
+        15,
+        30,
+        60,
+        120,
+        300,
+        600,
+        900,
+        1800,
+    ):
         if step >= rough:
             break
     else:
@@ -70,7 +92,9 @@ def _tick_label(value: float) -> str:
 
 def _axis(total: float) -> Html:
     labels = [tag("span", _tick_label(at), style=f"left:{_percent(at, total)}") for at in ticks(total)]
-    return tag("div", tag("span", class_="label"), tag("div", labels, class_="track axis"), class_="lane", aria_hidden="true")
+    return tag(
+        "div", tag("span", class_="label"), tag("div", labels, class_="track axis"), class_="lane", aria_hidden="true"
+    )
 
 
 def _backdrop(summary: Summary, total: float) -> Html:
@@ -104,15 +128,15 @@ def _lease_row(lease: Lease, total: float) -> Html:
 
 
 def _step_row(record: Record, depth: int, total: float, anchors: Mapping[str, str]) -> Html:
-    label = tag(
-        "a", record.label, href=f"#{anchors.get(record.path, '')}", style=f"padding-left:{min(depth, 6) * 0.8:g}rem", title=record.path,
-    )  # fmt: skip
-    bars = list(_bars(record, total))
+    indent = f"padding-left:{min(depth, 6) * 0.8:g}rem"
+    label = tag("a", record.label, href=f"#{anchors.get(record.path, '')}", style=indent, title=record.path)
     end = record.ended or record.started or 0.0
-    side = "right" if end / total < 0.86 else "left"
-    at = f"left:{_percent(end, total)}" if side == "right" else f"right:{_percent(total - (record.started or 0.0), total)}"
-    bars.append(tag("span", seconds(record.seconds), class_=f"took {side}", style=at))
-    return _lane(label, bars, "block" if not record.leaf else "step")
+    if end / total < 0.86:
+        side, at = "right", f"left:{_percent(end, total)}"
+    else:
+        side, at = "left", f"right:{_percent(total - (record.started or 0.0), total)}"
+    took = tag("span", seconds(record.seconds), class_=f"took {side}", style=at)
+    return _lane(label, [*_bars(record, total), took], "step" if record.leaf else "block")
 
 
 def _bars(record: Record, total: float) -> Iterator[Html]:
@@ -140,9 +164,13 @@ def _attempt_bars(attempt: Attempt, total: float) -> Iterator[Html]:
 def _safe_rows(summary: Summary, total: float) -> Iterator[Html]:
     for state in summary.safe_states:
         outcome = "passed" if state.ok else "errored"
-        title = f"safe state: {state.role}.{state.part} {state.action}" + (f": {state.message}" if state.message else "")
+        title = f"safe state: {state.role}.{state.part} {state.action}" + (
+            f": {state.message}" if state.message else ""
+        )
         box = _box(state.started, state.ended if state.ended is not None else total, total)
-        label = tag("span", f"{state.part} {state.action}", tag("small", "safe state"), title=f"{state.role}.{state.part}")
+        label = tag(
+            "span", f"{state.part} {state.action}", tag("small", "safe state"), title=f"{state.role}.{state.part}"
+        )
         yield _lane(label, [tag("span", class_=f"bar safe {outcome}", style=box, title=plain(title))], "safe")
 
 
@@ -153,9 +181,7 @@ def _console_row(console: ConsoleFile, total: float) -> Html:
     for start, end, time in zip(console.offsets, ends, console.times, strict=True):
         sums[min(int(time / total * BUCKETS), BUCKETS - 1)] += end - start
     most = max(sums).bit_length() or 1
-    bars = [
-        f"M{index} 20v-{max(2.0, 18 * value.bit_length() / most):.1f}" for index, value in enumerate(sums) if value
-    ]
+    bars = [f"M{index} 20v-{max(2.0, 18 * value.bit_length() / most):.1f}" for index, value in enumerate(sums) if value]
     path = tag("path", d="".join(bars), transform="translate(.5)")
     drawing = tag("svg", path, viewBox=f"0 0 {BUCKETS} 20", preserveAspectRatio="none", aria_hidden="true")
     label = tag("a", console.name, tag("small", size(len(console))), href="#consoles")
