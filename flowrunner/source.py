@@ -12,6 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.resolver import VersionedResolver
 
 from flowrunner.errors import PipelineError, PipelineErrors, Span
 
@@ -113,13 +114,27 @@ def parse(text: str, name: str) -> Document:
 def _compose(text: str) -> Any:
     """The composed root. libyaml is six times as fast, and knows YAML 1.1 only: what it refuses may still be YAML 1.2."""
     try:
-        return YAML(typ="safe").compose(text)
+        return _yaml(pure=False).compose(text)
     except (MarkedYAMLError, ReaderError):
         try:
-            return YAML(typ="safe", pure=True).compose(text)
+            return _yaml(pure=True).compose(text)
         except (MarkedYAMLError, ReaderError):
             pass
         raise
+
+
+class _NoTags(VersionedResolver):  # type: ignore[misc]
+    """Leaves the meaning of scalars to us."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
+        return ""
+
+
+def _yaml(*, pure: bool) -> YAML:
+    yaml = YAML(typ="safe", pure=pure)
+    if not pure:
+        yaml.Resolver = _NoTags
+    return yaml
 
 
 def plain(node: Node) -> Any:
@@ -197,6 +212,8 @@ class _Reader:
 
     def _check_tag(self, raw: Any, where: Span) -> None:
         written = self._lines[where.line - 1][where.column - 1 :] if where.line <= len(self._lines) else ""
+        if written[:1] not in ("!", "&"):
+            return
         tag = re.match(r"(?:&\S+\s+)?(![^\s,\]}]*)", written)
         if tag and not (raw.id == "scalar" and not raw.style and written.startswith(raw.value)):
             self._refuse(f"the tag '{tag[1]}' is not part of the language", "tag", where, "leave it out; quote text")

@@ -14,6 +14,7 @@ import argparse
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import zstandard
-from guest import archive, bmap, disk
+from tools.guest import archive, bmap, disk
 
 HERE = Path(__file__).resolve().parent
 FILES = HERE / "guest"
@@ -208,15 +209,22 @@ def root_tree(busybox: Path, root: Path) -> Path:
 
 
 def screen() -> str:
-    """What the monitor shows when the system is up: large shapes, no cursor, nothing that changes."""
+    """What the monitor shows when the system is up: large shapes, no cursor, nothing that changes.
+
+    Each # of `screen.txt` becomes a white cell; colours are those of the console, console_codes(4).
+    """
     art = (FILES / "screen.txt").read_text().splitlines()
-    width, height = 80, 25
     rows = ["\033[2J\033[H\033[?25l"]
-    for row in range(height):
-        colours = "\033[1;37;44m" if 4 <= row < height - 6 else "\033[1;33;40m" if row < 4 else "\033[30;42m"
-        text = art[row] if row < len(art) else ""
-        rows.append(f"\033[{row + 1};1H{colours}{text:<{width}.{width}}")
+    for row in range(25):
+        colour = "\033[0;1;37;44m" if row < 15 else "\033[0;30;46m"
+        rows.append(f"\033[{row + 1};1H{cells(art[row] if row < len(art) else '', colour)}")
     return "".join(rows)
+
+
+def cells(text: str, colour: str) -> str:
+    """One row of the screen."""
+    blocks = re.sub("#+", lambda found: f"\033[47m{' ' * len(found[0])}{colour}", f"{text:<80.80}")
+    return colour + blocks
 
 
 def search_path() -> str:

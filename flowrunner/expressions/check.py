@@ -46,7 +46,7 @@ def tokens(source: str) -> list[Token]:
     """The words of an expression."""
     found: list[Token] = []
     offset = 0
-    for _, kind, value in sandbox().lexer.tokeniter(source, None, state="variable"):
+    for _, kind, value in sandbox().words(source):
         if kind != TOKEN_WHITESPACE:
             found.append(Token(kind, value, offset))
         offset += len(value)

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, cast
 
 from jinja2 import StrictUndefined, nodes
+from jinja2.lexer import TokenStream
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -41,6 +42,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         )  # fmt: skip
         self.filters = {name: self.filters[name] for name in STANDARD} | {name: f for name, (f, _) in OWN.items()}
         self.tests = {name: self.tests[name] for name in TESTS if name in self.tests} | {"matches": matches}
+        self._read: tuple[str | None, list[tuple[int, str, str]]] = (None, [])
         self.globals = {name: function for name, (function, _) in FUNCTIONS.items()}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -74,6 +76,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
             guarded = _GUARDED.get(obj.__name__)
             return guarded(owner, *args, **kwargs) if guarded else bounded(obj(*args, **kwargs))
         return bounded(obj(*args, **kwargs))
+
+    def words(self, source: str) -> list[tuple[int, str, str]]:
+        """The raw tokens of one expression, white space included."""
+        if self._read[0] != source:
+            self._read = (source, list(self.lexer.tokeniter(source, None, state="variable")))
+        return self._read[1]
+
+    def _tokenize(self, source: str, name: Any, filename: Any = None, state: str | None = None) -> TokenStream:
+        raw = self.words(source) if state == "variable" else self.lexer.tokeniter(source, name, filename, state)
+        return TokenStream(self.lexer.wrap(raw, name, filename), name, filename)
 
     def parse_expression(self, source: str) -> nodes.Expr:
         """The tree of one expression, `~` made a bounded filter."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from flowrunner.errors import Span
 
@@ -81,15 +82,25 @@ class Place:
 
     def span(self, start: int, end: int) -> Span:
         """The place of the characters from `start` to `end`."""
+        lead = self._lead()
+        if lead is not None:
+            row, left = self._where.line, self._where.column + lead
+            return Span(self._where.file, row, left + start, row, left + max(end, start + 1))
         if self._map is None:
             self._map = self._align()
         line, column = self._map[min(start, len(self._map) - 1)]
         end_line, end_column = self._map[min(max(end, start + 1) - 1, len(self._map) - 1)]
         return Span(self._where.file, line, column, end_line, end_column + 1)
 
+    def _lead(self) -> int | None:
+        """Characters before the value in the file, when the value stands there as it is, on one line."""
+        where = self._where
+        surplus = where.end_column - where.column - len(self._value)
+        return surplus // 2 if where.line == where.end_line and surplus in (0, 2) else None
+
     def _align(self) -> list[tuple[int, int]]:
         """Line and column of each character of the value; what stands between them in the file is skipped."""
-        lines = (self._source or "").split("\n")[self._where.line - 1 : self._where.end_line]
+        lines = _lines(self._source or "")[self._where.line - 1 : self._where.end_line]
         raw = [(char, row, column) for row, line in enumerate(lines) for column, char in enumerate([*line, "\n"])]
         raw = raw[self._where.column - 1 :]
         found: list[tuple[int, int]] = []
@@ -104,6 +115,11 @@ class Place:
             found.append((self._where.line + row, column + 1))
             position += 1
         return found or [(self._where.line, self._where.column)]
+
+
+@lru_cache(maxsize=4)
+def _lines(source: str) -> list[str]:
+    return source.split("\n")
 
 
 def _same(raw: str, char: str) -> bool:

@@ -51,6 +51,7 @@ class OpenImage(Image):
         self._blockmap = blockmap
         self._checksum = checksum
         self._stop = stop
+        self._reading: Generator[Piece, None, None] | None = None
         if source.size == 0 or not source.head:
             raise source.damaged("is empty")
         if blockmap:
@@ -65,9 +66,9 @@ class OpenImage(Image):
     @contextmanager
     def pieces(self, *, copy: bool = False) -> Iterator[Iterator[Piece]]:
         """The content, for a worker thread. With `copy`, data that needs no look may come as `InFile`."""
-        with closing(self._pieces(copy)) as pieces:
+        with closing(self._pieces(copy)) as self._reading:
             try:
-                yield pieces
+                yield self._reading
             except BaseException:
                 self._stop.set()
                 raise
@@ -83,6 +84,12 @@ class OpenImage(Image):
     def stopping(self) -> Stop:
         """What makes the reading stop."""
         return self._stop
+
+    def close(self) -> None:
+        """End a reading that was given up half-way."""
+        self._stop.set()
+        if self._reading:
+            self._reading.close()
 
     def _pieces(self, copy: bool) -> Generator[Piece, None, None]:
         stream = self._codec is not None or not isinstance(self._source, LocalSource)
@@ -181,7 +188,8 @@ async def open_image(
     async with _open_source(str(source), base, stop) as (found, place):
         codec = find_codec(found, compression)
         blockmap = await _find_blockmap(place, bmap, base)
-        yield OpenImage(found, codec, blockmap, checksum, stop)
+        with closing(OpenImage(found, codec, blockmap, checksum, stop)) as image:
+            yield image
 
 
 @asynccontextmanager

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Coroutine, Generator
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from flowrunner.errors import BenchError
 from flowrunner.image.source import Source
 from flowrunner.image.stop import Stop
-
-T = TypeVar("T")
 
 READ = 1 << 20
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -44,14 +42,17 @@ class RemoteSource(Source):
 
     def _read(self) -> bytes:
         self._stop.check()
-        future = asyncio.run_coroutine_threadsafe(_awaited(self._file.read(READ)), self._loop)
+        future = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
         with self._stop.waking(future.cancel):
             try:
-                return bytes(future.result())
+                return future.result()
             except OSError as error:
                 raise self.damaged(f"broke off after {self.position} bytes: {reason(error)}") from error
             finally:
                 self._stop.check()
+
+    async def _next(self) -> bytes:
+        return bytes(await self._file.read(READ))
 
 
 @asynccontextmanager
@@ -138,6 +139,3 @@ def public(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
-
-async def _awaited(coroutine: Coroutine[Any, Any, T]) -> T:
-    return await coroutine

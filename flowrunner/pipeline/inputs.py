@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flowrunner.console.regexes import LIMIT, compiled
-from flowrunner.errors import Span, near
+from flowrunner.errors import PipelineErrors, Span, near
 from flowrunner.model import Type
 from flowrunner.pipeline.convert import facts, from_data, from_text
 from flowrunner.pipeline.fit import Fitter
@@ -105,7 +105,7 @@ class _Reader:
         self._problems = problems
         self._folder = folder
         self._given = given
-        root = load(given.file).root if given.file else None
+        root = self._load(given.file) if given.file else None
         self._file = root if isinstance(root, Mapping) else None
         if root is not None and self._file is None:
             problems.add("an inputs file is a mapping of names to values", code="bad-input", where=root.where)
@@ -113,6 +113,14 @@ class _Reader:
             self._known(str(key.value), declared, key.where)
         for name in given.named:
             self._known(name, declared, None)
+
+    def _load(self, path: Path) -> Node | None:
+        try:
+            return load(path).root
+        except PipelineErrors as several:
+            for one in several.errors:
+                self._problems.take(one)
+            return None
 
     def _known(self, name: str, declared: Map[str, object], where: Span | None) -> None:
         if name not in declared:

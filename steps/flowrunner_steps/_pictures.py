@@ -13,7 +13,7 @@ Hash = Literal["average", "phash", "dhash", "whash", "colorhash", "pixels"]
 Region = tuple[int, int, int, int]
 """Left, top, width and height in pixels."""
 
-GREY, RED = 3, (255, 0, 0)
+RED = (255, 0, 0)
 
 
 def suffix(data: bytes) -> str:
@@ -73,7 +73,7 @@ def difference(golden: Image.Image, actual: Image.Image) -> Image.Image:
     """The actual picture in pale grey, with all that differs from the golden in red."""
     if golden.size != actual.size:
         golden = golden.resize(actual.size)
-    pale = actual.convert("L").point(lambda value: 255 - (255 - value) // GREY).convert("RGB")
+    pale = actual.convert("L").point([255 - (255 - value) // 3 for value in range(256)]).convert("RGB")
     pale.paste(RED, mask=_changed(golden, actual))
     return pale
 
@@ -88,7 +88,7 @@ def _changed(golden: Image.Image, actual: Image.Image) -> Image.Image:
     """White where two pictures of one size differ in any colour."""
     red, green, blue = ImageChops.difference(golden, actual).split()
     most = ImageChops.lighter(ImageChops.lighter(red, green), blue)
-    return most.point(lambda value: 255 if value else 0)
+    return most.point([0] + [255] * 255)
 
 
 def _hasher(hash: Hash) -> Any:

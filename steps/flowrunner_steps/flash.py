@@ -52,7 +52,7 @@ class FlashOutputs(Outputs):
 class Flash(Step):
     """Write an image to the target's storage; behind a mux it is switched to the host before and to the target after.
 
-    The image is a path, relative to the pipeline's folder, or a URL (http, https, s3, gcs, webdav ...). It may be packed
+    The image is a path, relative to the pipeline's folder, or a URL (http, https, s3, gcs ...). It may be packed
     with gzip, xz, zstd or bzip2. Zeros are not written where the storage can be told so. A block map beside the image
     (`IMAGE.bmap`, made by `bmaptool create`) says which blocks matter at all, and its checksums are held against them.
 
@@ -112,18 +112,19 @@ class Flash(Step):
 
     async def _flash(self, flasher: Flasher, image: OpenImage, context: Context) -> Written:
         """Flash while progress is reported."""
-        failure: FlowrunnerError | None = None
+        outcome: Written | FlowrunnerError | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_report, image, context)
             try:
-                written = await flasher.flash(image, self.target)
+                outcome = await flasher.flash(image, self.target)
             except FlowrunnerError as error:
-                failure = error
+                outcome = error  # raised below, where no task group wraps it
             tasks.cancel_scope.cancel()
-        if failure:
-            raise failure
+        assert outcome
+        if isinstance(outcome, FlowrunnerError):
+            raise outcome
         context.progress(*image.progress)
-        return written
+        return outcome
 
     async def _compare(self, flasher: Flasher, wanted: Fingerprint, context: Context) -> None:
         """Read back what was written."""

@@ -113,8 +113,8 @@ class FakeRun:
         self.event(
             "run.started", id=self.folder.name, pipeline="boot-test", file=FILE, plan="sha256:" + "5f" * 32,
             version="0.1.0", wall="2026-11-23T04:10:27.120000+00:00", argv=["flow", "run", FILE],
-            cwd="/home/ada/boards", host="bench-3", user="ada", pid=4711, python="3.11.7", platform="Linux-6.1.0-x86_64",
-            inputs={"image": "disk.img.xz", "boot_budget": "25s"}, lab="lab.yaml", ci=False, **facts,
+            cwd="/home/ada/boards", host="bench-3", user="ada", pid=4711, python="3.11.7", 
+            platform="Linux-6.1.0-x86_64", inputs={"image": "disk.img.xz", "boot_budget": "25s"}, lab="lab.yaml", ci=False, **facts,
         )  # fmt: skip
 
     def lease(self, *, wait: float = 0.0) -> None:

@@ -54,34 +54,10 @@ def _fat(image: Path, files: Mapping[str, Path], environment: Mapping[str, str],
 
 
 def _ext4(image: Path, root: Path, environment: Mapping[str, str]) -> None:
+    kind = ["-t", "ext4", "-O", "^has_journal,^metadata_csum_seed", "-b", "1024", "-m", "0", "-L", "root", "-U", UUID]
     options = f"offset={ROOT_START},hash_seed={UUID},root_owner=0:0"
-    features = [
-        "-t",
-        "ext4",
-        "-O",
-        "^has_journal,^metadata_csum_seed",
-        "-m",
-        "0",
-        "-L",
-        "root",
-        "-U",
-        UUID,
-        "-b",
-        "1024",
-    ]
-    _run(
-        environment,
-        "mke2fs",
-        "-q",
-        "-F",
-        *features,
-        "-E",
-        options,
-        "-d",
-        str(root),
-        str(image),
-        f"{ROOT_SIZE // 1024}k",
-    )
+    size = f"{ROOT_SIZE // 1024}k"
+    _run(environment, "mke2fs", "-q", "-F", *kind, "-E", options, "-d", str(root), str(image), size)
 
 
 def _run(environment: Mapping[str, str], *command: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flowrunner.report.model import Lease, Summary
-from flowrunner.report.page.markup import Content, Html, facts, section, shown, tag
+from flowrunner.report.page.markup import Content, Html, facts, file_link, section, shown, tag
 from flowrunner.report.text import seconds, size
 
 
@@ -91,7 +91,7 @@ def _own_files(summary: Summary, folder: Path) -> Iterator[Html]:
 
 def _row(file: str, what: str, bytes: int | None, digest: str) -> Html:
     return tag(
-        "tr", tag("th", tag("a", file, href=file), scope="row"), tag("td", what),
+        "tr", tag("th", file_link(file), scope="row"), tag("td", what),
         tag("td", size(bytes) if bytes is not None else "", class_="number"),
         tag("td", tag("code", digest[:16], title=digest)),
     )  # fmt: skip

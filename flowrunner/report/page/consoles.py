@@ -7,7 +7,7 @@ from typing import Any
 
 from flowrunner.report.consolefile import ConsoleFile
 from flowrunner.report.model import Record, Summary
-from flowrunner.report.page.markup import Html, data, data_json, join, section, tag
+from flowrunner.report.page.markup import Html, data, data_json, file_link, join, section, tag
 from flowrunner.report.page.payload import pack
 from flowrunner.report.text import plain, size
 from flowrunner.report.verdict import culprit, scene
@@ -44,7 +44,7 @@ def consoles_section(summary: Summary, consoles: Mapping[str, ConsoleFile], anch
     return section(
         "consoles", "Consoles", tag("div", tabs, role="tablist", class_="tabs"), _toolbar(), _view(),
         tag("p", "Without JavaScript the logs are files beside this page: ", class_="noscript"),
-        tag("p", [tag("a", console.log, href=console.log) for console in consoles.values()], class_="files"), blocks,
+        tag("p", [file_link(console.log) for console in consoles.values()], class_="files"), blocks,
     )  # fmt: skip
 
 

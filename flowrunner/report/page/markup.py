@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 from flowrunner.report.text import plain, unicode
 
@@ -55,6 +56,11 @@ def data_json(id: str, value: Any) -> Html:
     """A block of JSON for the script; nothing in it can end the element."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
     return data(id, text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"), "application/json")
+
+
+def file_link(file: str, *content: Content) -> Html:
+    """A link to a file of the run's folder, which is where the page is."""
+    return tag("a", *(content or (file,)), href=quote(unicode(file)))
 
 
 def shown(value: Any) -> str:

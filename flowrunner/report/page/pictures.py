@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flowrunner.report.model import Summary
-from flowrunner.report.page.markup import Html, badge, join, section, tag
+from flowrunner.report.page.markup import Html, badge, file_link, join, section, tag
 from flowrunner.report.text import plain
 
 ONE, ALL = 4 << 20, 24 << 20
@@ -31,7 +31,7 @@ class Album:
             self._sources[file] = self._source(file)
         source = self._sources[file]
         if source is None:
-            return tag("a", file, href=file, class_="missing")
+            return file_link(file)
         return tag(
             "button", tag("img", src=source, alt=plain(alt), loading="lazy"), type="button", class_="zoom",
             aria_label=plain(f"enlarge: {alt}"),

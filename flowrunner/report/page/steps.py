@@ -9,7 +9,7 @@ from flowrunner.report.consolefile import ConsoleFile
 from flowrunner.report.model import Attempt, Record, Summary
 from flowrunner.report.page.consoles import static_lines
 from flowrunner.report.page.header import said
-from flowrunner.report.page.markup import Html, badge, facts, join, section, shown, tag
+from flowrunner.report.page.markup import Html, badge, facts, file_link, join, section, shown, tag
 from flowrunner.report.page.source import excerpt, place
 from flowrunner.report.text import plain, plural, seconds, size
 from flowrunner.report.verdict import console_of
@@ -213,12 +213,7 @@ def _output(record: Record) -> Html:
 
 def _files(record: Record) -> Sequence[Html]:
     return [
-        tag(
-            "a",
-            str(event.get("title") or event["file"]),
-            tag("small", size(int(event.get("size") or 0))),
-            href=event["file"],
-        )
+        file_link(str(event["file"]), str(event.get("title") or event["file"]), tag("small", size(event.get("size") or 0)))
         for event in record.extras.artifacts
     ]
 
