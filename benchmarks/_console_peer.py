@@ -1,4 +1,4 @@
-"""A peer on a console, in its own environment: `_console_peer.py labgrid|pexpect pty|tcp WHERE BYTES TICKS` prints JSON."""
+"""A peer on a console, in its own environment: `_console_peer.py labgrid|pexpect pty|tcp WHERE BYTES TICKS`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import Any
 
 def labgrid(kind: str, where: str) -> Any:
     """Labgrid's SerialDriver, active."""
-    from labgrid import Target
-    from labgrid.driver import SerialDriver
-    from labgrid.resource import NetworkSerialPort, RawSerialPort
+    from labgrid import Target  # type: ignore[import-not-found,unused-ignore]
+    from labgrid.driver import SerialDriver  # type: ignore[import-not-found,unused-ignore]
+    from labgrid.resource import NetworkSerialPort, RawSerialPort  # type: ignore[import-not-found,unused-ignore]
 
     target = Target("dut")
     if kind == "pty":

@@ -32,7 +32,7 @@ from flowrunner.console.session import LogSession
 from flowrunner.interface import Direct
 from flowrunner.interfaces.console import Console
 from flowrunner.model import Duration
-from flowrunner_drivers.console.serial import SerialConsole
+from flowrunner_drivers.console.serial import SerialConsole, SerialConsoleConfig
 
 HERE = Path(__file__).parent
 BOOT = 10 << 20
@@ -77,6 +77,7 @@ async def _in_memory(pattern: str) -> float:
         for _ in range(BOOT // len(LINE)):
             log.append(LINE)
         log.append(MARKER)
+        log.flush()
         rates = []
         for _ in range(5):
             session = LogSession("dut", log, _nowhere)
@@ -151,7 +152,7 @@ def _measured(kind: str, command: list[str], size: int, ticks: int) -> dict[str,
 
 async def _follow(kind: Kind, where: str, size: int, ticks: int) -> dict[str, Any]:
     url = where if kind == "pty" else f"socket://127.0.0.1:{where}"
-    client = Console.client(Direct(SerialConsole.make({"url": url})))  # type: ignore[arg-type]
+    client = Console.client(Direct(SerialConsole(SerialConsoleConfig(url=url))))
     with tempfile.TemporaryDirectory(dir=".cache") as folder:
         log = ConsoleLog(Path(folder) / "c.log", clock=lambda: Duration(anyio.current_time()))
         reader = ConsoleReader("dut.console", client, log, clock=lambda: Duration(anyio.current_time()))

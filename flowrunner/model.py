@@ -30,9 +30,12 @@ class Outcome(StrEnum):
 
 
 class Model(BaseModel):
-    """Base of everything read from a file: unknown keys are errors, values are frozen, docstrings are the help."""
+    """Base of everything read from a file: unknown keys are errors, values are frozen.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    The docstring below a field is its help; `flowrunner.describe` reads it when it is wanted.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class _Quantity:

@@ -20,7 +20,7 @@ I = TypeVar("I", bound=Interface)  # noqa: E741
 class Outputs(BaseModel):
     """Base of what later steps may read: declared, typed, frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Step(Model, ABC):

@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import zstandard
+
 from tools.guest import archive, bmap, disk
 
 HERE = Path(__file__).resolve().parent

@@ -6,20 +6,20 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from flowrunner.describe import described, type_words
+
 
 def describe(title: str, model: type[BaseModel]) -> None:
     """Print each field of `model` with its type, default and help."""
     typer.echo(f"\n{title}:")
-    for name, field in model.model_fields.items():
-        typer.echo(f"  {field.alias or name}: {_kind(field)}{_default(field)}")
+    for name, field in described(model).model_fields.items():
+        typer.echo(f"  {field.alias or name}: {type_words(field.annotation)}{_default(field)}")
         for line in (field.description or "").splitlines():
             typer.echo(f"      {line}")
 
 
-def _kind(field: FieldInfo) -> str:
-    text = getattr(field.annotation, "__name__", None) if not hasattr(field.annotation, "__args__") else None
-    return (text or str(field.annotation)).replace("typing.", "").replace("flowrunner.model.", "")
-
-
 def _default(field: FieldInfo) -> str:
-    return " (required)" if field.is_required() else f" = {field.get_default(call_default_factory=True)}"
+    if field.is_required():
+        return " (required)"
+    default = field.get_default(call_default_factory=True)
+    return "" if default is None else f" = {default}"

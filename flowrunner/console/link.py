@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 import anyio.lowlevel
@@ -23,7 +23,7 @@ BROKEN = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceErro
 class Link:
     """Keeps `client` connected and hands every byte to `take`."""
 
-    def __init__(self, name: str, client: Console, log: ConsoleLog, take: Callable[[bytes], None]) -> None:
+    def __init__(self, name: str, client: Console, log: ConsoleLog, take: Callable[[bytes], Awaitable[None]]) -> None:
         self.stream: ByteStream | None = None
         self._name = name
         self._client = client
@@ -71,7 +71,7 @@ class Link:
                 return error
             if not data:
                 return anyio.EndOfStream()
-            self._take(data)
+            await self._take(data)
             since += len(data)
             if since >= TURN:
                 since = 0

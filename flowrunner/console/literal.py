@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _TOKEN = re.compile(
     r"(?P<escape>\\.)"
@@ -17,6 +18,7 @@ _TOKEN = re.compile(
 _CLASSES = frozenset("dDsSwWbBAZtnrfva")
 
 
+@lru_cache(maxsize=256)
 def required_literal(pattern: str) -> str | None:
     """The longest text that is in every match of `pattern`; None when there is none, or no certainty.
 

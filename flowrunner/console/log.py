@@ -64,6 +64,7 @@ class ConsoleLog:
         self._mask = mask
         self._window = window
         self._recent = bytearray()
+        self._flushed = 0
         self._written = 0
         self._marks = Marks(self.last_at)
         self._stamper = Stamper()
@@ -71,12 +72,8 @@ class ConsoleLog:
         self._raw = _open(path)
         self._stamped = _open(self.times)
 
-    def append(self, data: bytes) -> bytes:
-        """Add what arrived, wake who waits for it; returns what was written, which is masked and may lag behind.
-
-        Raises:
-            LogError: the disk did not take it.
-        """
+    def append(self, data: bytes) -> bool:
+        """Add what arrived; `flush` is to follow soon. Returns whether somebody was waiting for it, and is awake now."""
         self.last_at = self._clock()
         self._marks.add(self.end, self.last_at)
         newline = data.rfind(b"\n")
@@ -84,7 +81,16 @@ class ConsoleLog:
             self.line_start = self.end + newline + 1
         self._recent += data
         self.end += len(data)
-        self._tell()
+        return self._tell()
+
+    def flush(self) -> bytes:
+        """Write what arrived; returns what was written, which is masked and may lag behind.
+
+        Raises:
+            LogError: the disk did not take it.
+        """
+        data = self.read(self._flushed)
+        self._flushed = self.end
         masked = self._mask.feed(data) if self._mask else data
         self._write(masked)
         self._trim()
@@ -117,7 +123,10 @@ class ConsoleLog:
                 raise self.gone
             if self._news is None:
                 self._news = anyio.Event()
-            with anyio.move_on_after(PATIENCE if self.gone else None) as scope:
+            if self.gone is None:
+                await self._news.wait()
+                continue
+            with anyio.move_on_after(PATIENCE) as scope:
                 await self._news.wait()
             if self.gone and scope.cancelled_caught:
                 raise self.gone
@@ -137,6 +146,7 @@ class ConsoleLog:
         """Write what was held back and close the files; what is in memory can still be read."""
         if self._stamped >= 0:
             try:
+                self.flush()
                 self._write(self._mask.flush() if self._mask else b"", last=True)
             finally:
                 os.close(self._stamped)
@@ -146,10 +156,11 @@ class ConsoleLog:
         if getattr(self, "_raw", -1) >= 0:
             os.close(self._raw)
 
-    def _tell(self) -> None:
-        if self._news is not None:
-            self._news.set()
-            self._news = None
+    def _tell(self) -> bool:
+        news, self._news = self._news, None
+        if news is not None:
+            news.set()
+        return news is not None
 
     def _write(self, masked: bytes, *, last: bool = False) -> None:
         time = self._marks.time_of(self._written)

@@ -78,7 +78,10 @@ class ConsoleReader:
             with anyio.move_on_after(limit):
                 await self.session.quiet(quiet)
 
-    def _take(self, data: bytes) -> None:
-        masked = self.log.append(data)
+    async def _take(self, data: bytes) -> None:
+        """Serve those who wait first, then the disk."""
+        if self.log.append(data):
+            await anyio.sleep(0)
+        masked = self.log.flush()
         if self._on_data:
             self._on_data(masked)

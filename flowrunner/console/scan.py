@@ -83,7 +83,10 @@ class Scanner:
                 return found
             if self._log.end == seen and (found := await self._in_tail(seen)):
                 return found
-            with anyio.move_on_after(self._unsettled()):
+            if (pause := self._unsettled()) is None:
+                await self._log.changed(seen)
+                continue
+            with anyio.move_on_after(pause):
                 await self._log.changed(seen)
 
     def _unsettled(self) -> float | None:

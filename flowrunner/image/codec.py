@@ -70,19 +70,25 @@ class _Gzip:
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """A format: its name, how its files begin, the suffix they have, and what unpacks them."""
+    """A format: its name, how its streams begin, and what unpacks one."""
 
     name: Compression
     magic: tuple[bytes, ...]
-    suffixes: tuple[str, ...]
     decoder: Callable[[], Decoder]
 
+    def begins(self, data: bytes) -> bool:
+        """Whether a stream may begin with `data`, which may be cut short."""
+        return any(data.startswith(magic[: len(data)]) for magic in self.magic)
+
+
+_SKIPPABLE = tuple(bytes((number, 0x2A, 0x4D, 0x18)) for number in range(0x50, 0x60))
+"""Frames of zstd that carry no content (RFC 8878, 3.1.2); parallel and seekable files have them."""
 
 CODECS = (
-    Codec("gz", (b"\x1f\x8b\x08",), (".gz",), _Gzip),
-    Codec("xz", (b"\xfd7zXZ\x00",), (".xz",), lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ)),
-    Codec("zstd", (b"\x28\xb5\x2f\xfd",), (".zst", ".zstd"), zstd.ZstdDecompressor),
-    Codec("bz2", tuple(b"BZh%d1AY&SY" % level for level in range(1, 10)), (".bz2",), bz2.BZ2Decompressor),
+    Codec("gz", (b"\x1f\x8b\x08",), _Gzip),
+    Codec("xz", (b"\xfd7zXZ\x00",), lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ)),
+    Codec("zstd", (b"\x28\xb5\x2f\xfd", *_SKIPPABLE), zstd.ZstdDecompressor),
+    Codec("bz2", tuple(b"BZh%d1AY&SY" % level for level in range(1, 10)), bz2.BZ2Decompressor),
 )
 
 _ERRORS = (lzma.LZMAError, zstd.ZstdError, zlib.error, OSError, ValueError, EOFError)
@@ -116,6 +122,9 @@ def unpacked(source: Source, chunks: Iterable[bytes], codec: Codec) -> Generator
             if decoder is None:
                 if not rest.strip(b"\0"):
                     break
+                if not codec.begins(rest):
+                    place = at + len(chunk) - len(rest)
+                    raise source.damaged(f"is damaged: what follows at byte {place} is no {codec.name} stream")
                 decoder = codec.decoder()
             try:
                 piece = decoder.decompress(rest, PIECE)

@@ -138,4 +138,3 @@ def public(url: str) -> str:
     """A URL as it may be shown: without user, password, query."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-

@@ -124,8 +124,9 @@ def _advice(error: ErrorDetails) -> str | None:
         return f"put it in quotes: '{str(value).lower() if isinstance(value, bool) else value}'"
     if WANTED.get(kind) == "a list" and isinstance(value, str | int | float):
         return f"write it as [{value}]"
-    if WANTED.get(kind) == "true or false" and isinstance(value, str) and value.lower() in _BOOLEANS:
-        return f"write {_BOOLEANS[value.lower()]}, without quotes"
+    if WANTED.get(kind) == "true or false" and isinstance(value, str):
+        plain = _BOOLEANS.get(value.lower())
+        return f"write {plain}, without quotes" if plain else f"write it as ${{{{ {value} }}}}"
     return None
 
 

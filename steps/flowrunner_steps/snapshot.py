@@ -169,7 +169,7 @@ class Snapshot(Step):
         """Write the golden from what was seen."""
         content = seen if self.text is not None else pictures.png(pictures.read(seen, "what the screen gave", "device"))
         await anyio.to_thread.run_sync(_replace, golden, content)
-        path = await self._record(context, golden, content, seen, None, "updated")
+        path = await self._record(context, golden, content, seen, Judgement(0, "", None), "updated")
         context.log(f"wrote {_short(context, golden)}")
         return SnapshotOutputs(distance=0, path=path)
 

@@ -14,8 +14,6 @@ from flowrunner.pipeline import Compiled, compile
 from flowrunner.pipeline.plan import Node, StepNode
 
 
-
-
 class Bench:
     """A folder with one pipeline in it."""
 
@@ -32,7 +30,8 @@ class Bench:
         with pytest.raises(PipelineErrors) as caught:
             self.compile(text, **how)
         return [
-            f"{error.where.short if error.where else '-'} {error.code}: {error.what}" + (f" | {error.help}" if error.help else "")
+            f"{error.where.short if error.where else '-'} {error.code}: {error.what}"
+            + (f" | {error.help}" if error.help else "")
             for error in caught.value.errors
         ]
 

@@ -241,7 +241,7 @@ def _power_and_spl(run: FakeRun, above: str) -> None:
     run.begin(f"{above}spl", "expect", "expect: {pattern", id="spl", kind="setup", values=values)
     run.prints(boot(9))
     run.event(
-        "match", path=f"{above}spl", console="dut.console", start=0, end=22, text="U-Boot 2023.01+dfsg-2",
+        "match", path=f"{above}spl", console="dut.console", start=0, end=21, text="U-Boot 2023.01+dfsg-2",
         pattern="U-Boot (?P<version>\\S+)", groups={"version": "2023.01+dfsg-2"},
     )  # fmt: skip
     run.end(f"{above}spl", outputs={"match": {"version": "2023.01+dfsg-2"}})

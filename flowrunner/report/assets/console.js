@@ -310,9 +310,11 @@
   follow();
 
   const fail = error => rows.replaceChildren(element("div", "row gap", `the log could not be unpacked: ${error.message}`));
+  const start = () => { if (!log) choose(0).catch(fail); };
+  if (location.hash === "#consoles" || document.getElementById("console-0-log").textContent.length < 1e6) start();
   new IntersectionObserver((entries, observer) => {
     if (!entries.some(entry => entry.isIntersecting)) return;
     observer.disconnect();
-    choose(0).catch(fail);
+    start();
   }, { rootMargin: "1500px" }).observe(view);
 })();

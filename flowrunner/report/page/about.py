@@ -86,12 +86,13 @@ def _own_files(summary: Summary, folder: Path) -> Iterator[Html]:
               ("plan.json", "the plan")]  # fmt: skip
     for file, what in named:
         path = folder / file
-        yield _row(file, what, path.stat().st_size if path.is_file() else None, "")
+        if path.is_file():
+            yield _row(file, what, path.stat().st_size, "")
 
 
-def _row(file: str, what: str, bytes: int | None, digest: str) -> Html:
+def _row(file: str, what: str, bytes: int, digest: str) -> Html:
     return tag(
         "tr", tag("th", file_link(file), scope="row"), tag("td", what),
-        tag("td", size(bytes) if bytes is not None else "", class_="number"),
+        tag("td", size(bytes), class_="number"),
         tag("td", tag("code", digest[:16], title=digest)),
     )  # fmt: skip

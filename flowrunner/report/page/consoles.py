@@ -44,7 +44,7 @@ def consoles_section(summary: Summary, consoles: Mapping[str, ConsoleFile], anch
     return section(
         "consoles", "Consoles", tag("div", tabs, role="tablist", class_="tabs"), _toolbar(), _view(),
         tag("p", "Without JavaScript the logs are files beside this page: ", class_="noscript"),
-        tag("p", [file_link(console.log) for console in consoles.values()], class_="files"), blocks,
+        tag("p", [file_link(console.log) for console in consoles.values() if len(console)], class_="files"), blocks,
     )  # fmt: skip
 
 

@@ -178,7 +178,7 @@ def _console_row(console: ConsoleFile, total: float) -> Html:
     """How much the console printed over time, as bars of logarithmic height."""
     sums = [0] * BUCKETS
     ends = [*console.offsets[1:], len(console)]
-    for start, end, time in zip(console.offsets, ends, console.times, strict=True):
+    for start, end, time in zip(console.offsets, ends, console.times, strict=False):
         sums[min(int(time / total * BUCKETS), BUCKETS - 1)] += end - start
     most = max(sums).bit_length() or 1
     bars = [f"M{index} 20v-{max(2.0, 18 * value.bit_length() / most):.1f}" for index, value in enumerate(sums) if value]

@@ -34,7 +34,9 @@ class Clock:
 def test_what_was_received_is_on_disk_before_the_log_is_closed(tmp_path: Path) -> None:
     log = ConsoleLog(tmp_path / "c.log", clock=Clock())
     log.append(b"abc\xff")
+    log.flush()
     log.append(b"\r\ndef")
+    log.flush()
     assert log.path.read_bytes() == b"abc\xff\r\ndef"
     assert log.times.name == "c.times.log"
     assert log.times.read_text() == "[     0.000000] abc\\xff\n[     0.000000] def"
@@ -45,6 +47,7 @@ def test_reads_what_has_left_memory_from_the_disk(tmp_path: Path) -> None:
     data = random.Random(1).randbytes(20_000)
     for at in range(0, len(data), 77):
         log.append(data[at : at + 77])
+        log.flush()
     assert log.read(0) == data
     for start, end in ((0, 10), (17_000, 18_500), (19_990, 30_000), (5, 5), (7, 3)):
         assert log.read(start, end) == data[start:end]
@@ -57,6 +60,7 @@ def test_an_endless_console_takes_bounded_memory(tmp_path: Path) -> None:
     for i in range(8192):
         clock.now = i / 7
         log.append(chunk)
+        log.flush()
     used = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert log.end == 32 * 1024 * 1024
@@ -81,6 +85,7 @@ def test_no_secret_reaches_the_disk_and_offsets_stay_true(parts: list[bytes], si
         data = b"".join(parts)
         for at in range(0, len(data), size):
             log.append(data[at : at + size])
+            log.flush()
             assert b"hunter2-hunter2" not in log.path.read_bytes() + log.times.read_bytes()
         log.close()
         assert log.path.read_bytes() == data.replace(b"hunter2-hunter2", b"*" * 15)
@@ -92,6 +97,7 @@ def test_the_window_keeps_what_the_mask_still_holds_back(tmp_path: Path) -> None
     log = ConsoleLog(tmp_path / "c.log", clock=Clock(), mask=Masker([secret]).stream(), window=16)
     for _ in range(400):
         log.append(b"s")
+        log.flush()
     assert log.path.read_bytes() == b""
     assert log.read(0) == b"s" * 400
 
@@ -106,6 +112,7 @@ def test_a_full_disk_is_said_plainly() -> None:
     os.close(full)
     with pytest.raises(LogError, match="could not be written: No space left on device") as caught:
         log.append(b"x")
+        log.flush()
     assert caught.value.blame == "infra"
 
 
@@ -119,7 +126,7 @@ def test_what_was_received_survives_kill_9(tmp_path: Path) -> None:
         "import sys\nfrom pathlib import Path\nfrom flowrunner.console.log import ConsoleLog\n"
         "from flowrunner.model import Duration\n"
         f"log = ConsoleLog(Path({str(tmp_path / 'c.log')!r}), clock=lambda: Duration(0))\n"
-        "log.append(b'all of it')\nprint('ready', flush=True)\nsys.stdin.read()\n"
+        "log.append(b'all of it')\nlog.flush()\nprint('ready', flush=True)\nsys.stdin.read()\n"
     )
     child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdin and child.stdout

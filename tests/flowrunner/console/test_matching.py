@@ -40,6 +40,7 @@ class Bench:
     async def print(self, *pieces: bytes, every: float = 0.0) -> None:
         for piece in pieces:
             self.log.append(piece)
+            self.log.flush()
             await anyio.sleep(every)
 
 
@@ -292,6 +293,7 @@ async def test_a_catastrophic_pattern_ends_in_time_and_stalls_nobody(tmp_path: P
         while True:
             before = anyio.current_time()
             log.append(b"still here\n")
+            log.flush()
             await anyio.sleep(0.005)
             gaps.append(anyio.current_time() - before)
 

@@ -27,7 +27,7 @@ class SparseImage:
 @pytest.fixture
 def image(tmp_path: Path) -> SparseImage:
     path = tmp_path / "disk.img"
-    first, second = os.urandom(MIB + 4096), os.urandom(300_000)
+    first, second = os.urandom(303_104), os.urandom(40_000)
     with path.open("wb") as file:
         file.truncate(8 * MIB)
         file.seek(MIB)
@@ -41,8 +41,12 @@ def gz(data: bytes) -> bytes:
     return gzip.compress(data, 1)
 
 
+def zst(data: bytes) -> bytes:
+    return zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1})  # as the zstd command does
+
+
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
-    "gz": gz, "xz": lzma.compress, "zstd": zstd.compress, "bz2": bz2.compress
+    "gz": gz, "xz": lzma.compress, "zstd": zst, "bz2": bz2.compress
 }  # fmt: skip
 SUFFIX = {"gz": ".gz", "xz": ".xz", "zstd": ".zst", "bz2": ".bz2"}
 

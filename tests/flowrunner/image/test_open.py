@@ -41,7 +41,7 @@ async def test_finds_the_holes_of_a_local_file_without_reading_them(image: Spars
         with opened.pieces(copy=True) as pieces:
             found = list(pieces)
     data = [(piece.offset, piece.length) for piece in found if isinstance(piece, InFile)]
-    assert data == [(MIB, MIB + 4096), (5 * MIB + 12288, 303104)]  # the file system rounds up to its blocks
+    assert data == [(MIB, 303104), (5 * MIB + 12288, 40960)]  # the file system rounds up to its blocks
     assert sum(piece.length for piece in found) == 8 * MIB
 
 
@@ -96,7 +96,7 @@ async def test_a_truncated_packed_image_is_an_error(tmp_path: Path, name: str, m
 async def test_garbage_behind_a_packed_image_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "odd").write_bytes(PACKERS["xz"](b"good") + b"and more")
     async with open_image("odd", base=tmp_path) as opened:
-        with pytest.raises(BenchError, match="is damaged"):
+        with pytest.raises(BenchError, match="is damaged: what follows at byte 60 is no xz stream"):
             await content(opened)
 
 
@@ -159,7 +159,7 @@ async def test_finds_zeros_in_what_comes_over_http(web: Web, image: SparseImage)
     async with open_image(f"{web.url}/disk.img", base=Path("/")) as opened:
         assert opened.size == 8 * MIB
         data = [extent.length async for extent in opened.extents() if extent.data is not None]
-    assert sum(data) < 2 * MIB
+    assert sum(data) < 512 * 1024
     assert opened.digest == "sha256:" + hashlib.sha256(image.content).hexdigest()
 
 

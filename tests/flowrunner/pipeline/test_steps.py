@@ -14,9 +14,7 @@ def test_a_bare_scalar_fills_the_shorthand(bench: Bench) -> None:
 
 
 def test_an_action_without_value_takes_its_defaults(bench: Bench) -> None:
-    assert bench.errors("flow: 1\nsteps:\n  - wait:\n") == [
-        "3:5 missing-key: wait needs the key 'duration' | How long"
-    ]
+    assert bench.errors("flow: 1\nsteps:\n  - wait:\n") == ["3:5 missing-key: wait needs the key 'duration' | How long"]
 
 
 def test_each_parameter_has_its_place(bench: Bench) -> None:
@@ -100,7 +98,9 @@ def test_a_condition_without_delimiters_is_an_error(bench: Bench) -> None:
 
 
 def test_a_limit_may_be_an_expression_of_a_duration(bench: Bench) -> None:
-    text = "flow: 1\ninputs: {limit: {type: duration, default: 5s}}\nsteps:\n  - log: a\n    timeout: ${{ inputs.limit }}"
+    text = (
+        "flow: 1\ninputs: {limit: {type: duration, default: 5s}}\nsteps:\n  - log: a\n    timeout: ${{ inputs.limit }}"
+    )
     timeout = bench.step(text, "log1").timeout
     assert isinstance(timeout, Expression)
     assert timeout.evaluate({"inputs": {"limit": Duration(5)}}) == 5
@@ -128,12 +128,14 @@ def test_a_lease_adds_roles_and_keeps_those_around_it(bench: Bench) -> None:
     assert [(d.role, d.selector) for d in lease.scope.devices] == [("ap", "board=ap")]
     assert [n.device for n in nodes.values() if isinstance(n, StepNode)] == ["ap", "dut"]
     assert bench.errors(text.replace(", device: ap}", "}")) == [
-        "4:46 ambiguous-device: 'power' must say which device it works on | add device: dut or ap"
+        "4:47 ambiguous-device: 'power' must say which device it works on | add device: dut or ap"
     ]
 
 
 def test_the_timeout_of_a_block_with_devices_does_not_count_its_queue(bench: Bench) -> None:
-    nodes = bench.nodes(DUT + "  - {group: [{log: a}], timeout: 5s}\n  - {group: [{log: a}], devices: {ap: {}}, timeout: 5s}")
+    nodes = bench.nodes(
+        DUT + "  - {group: [{log: a}], timeout: 5s}\n  - {group: [{log: a}], devices: {ap: {}}, timeout: 5s}"
+    )
     plain, leasing = nodes["group1"], nodes["group2"]
     assert isinstance(plain, Block)
     assert isinstance(leasing, Block)
@@ -142,7 +144,9 @@ def test_the_timeout_of_a_block_with_devices_does_not_count_its_queue(bench: Ben
 
 
 def test_a_background_command_has_a_body_and_may_have_to_get_ready(bench: Bench) -> None:
-    text = "flow: 1\nsteps:\n  - id: server\n    background: {run: ./serve, ready: {pattern: 'port (\\d+)', within: 5s}}"
+    text = (
+        "flow: 1\nsteps:\n  - id: server\n    background: {run: ./serve, ready: {pattern: 'port (\\d+)', within: 5s}}"
+    )
     node = bench.nodes(text)["server"]
     assert isinstance(node, Background)
     assert (node.body.path, node.body.action, node.body.values) == ("server.run1", "run", {"command": "./serve"})

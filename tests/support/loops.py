@@ -1,0 +1,37 @@
+"""Block devices to write to, on files: the kernel's loop devices."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="loop devices and mounts need root")
+
+
+@contextmanager
+def loop(file: Path, size: int) -> Iterator[Path]:
+    """A block device of `size` bytes on `file`, full of 0xAA."""
+    file.write_bytes(b"\xaa" * size)
+    device = subprocess.run(
+        ["losetup", "-f", "--show", str(file)], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    try:
+        yield Path(device)
+    finally:
+        subprocess.run(["losetup", "-d", device], capture_output=True)
+
+
+@contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Path]:
+    """A file system with `size` bytes at `folder`."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
