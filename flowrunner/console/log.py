@@ -73,7 +73,7 @@ class ConsoleLog:
         self._stamped = _open(self.times)
 
     def append(self, data: bytes) -> bool:
-        """Add what arrived; `flush` is to follow soon. Returns whether somebody was waiting for it, and is awake now."""
+        """Add what arrived; `flush` is to follow soon. Returns whether somebody was waiting and is awake now."""
         self.last_at = self._clock()
         self._marks.add(self.end, self.last_at)
         newline = data.rfind(b"\n")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import anyio
+import anyio.lowlevel
 
 from flowrunner.console.link import Link
 from flowrunner.console.log import ConsoleLog
@@ -21,7 +22,8 @@ class ConsoleReader:
     """Reads the console `name` as long as `run` runs.
 
     `on_data` gets what arrived, masked as in the log; it may be empty when all of it is held back, but it is a sign of
-    life. `on_match` and `on_send` are told what steps found and what they are about to send.
+    life. `on_match` and `on_send` are told what steps found and what they are about to send; who waits is served
+    first, so a match may be told a moment before its data.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class ConsoleReader:
         reason = BenchError("the console is closed", driver=self.name)
         try:
             await self._link.run(signal)
-        except BenchError as error:
-            reason = error
+        except Exception as error:
+            broke = BenchError(f"the console's driver broke: {error!r}", blame="internal", driver=self.name)
+            reason = error if isinstance(error, BenchError) else broke
             raise
         finally:
             self.log.lost(reason, over=True)
@@ -81,7 +84,7 @@ class ConsoleReader:
     async def _take(self, data: bytes) -> None:
         """Serve those who wait first, then the disk."""
         if self.log.append(data):
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         masked = self.log.flush()
         if self._on_data:
             self._on_data(masked)

@@ -56,7 +56,8 @@ def _node(node: Node) -> Branch:
         below = [_node(node.body)]
     if node.retry and node.retry.between:
         below.append(("between attempts", [_node(between) for between in node.retry.between]))
-    return f"{node.path}: {node.name}" + "".join(f", {fact}" for fact in _facts(node)), below
+    action = node.action if isinstance(node, StepNode | Block) else "background"
+    return f"{node.path}: {action if node.name == node.id else node.name}" + "".join(f", {fact}" for fact in _facts(node)), below
 
 
 def _facts(node: Node) -> Iterator[str]:

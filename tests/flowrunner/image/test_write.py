@@ -1,8 +1,10 @@
 import os
 import random
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -155,7 +157,7 @@ async def test_any_image_is_written_as_it_is(
             content += data
         file.truncate(len(content))
     if pack:
-        source.write_bytes(PACKERS[pack](content))
+        source.write_bytes(PACKERS[pack](bytes(content)))
     target.write_bytes(b"" if foreign else b"\xff" * 500_000)
     size = 2_000_000 if capacity else None
     if foreign:
@@ -166,3 +168,13 @@ async def test_any_image_is_written_as_it_is(
     found = target.read_bytes()
     assert found[: len(content)] == content
     assert len(found) == (size or len(content))
+
+
+async def test_cancelling_stops_the_writing(tmp_path: Path) -> None:
+    (tmp_path / "zeros.xz").write_bytes(PACKERS["xz"](bytes(256 * MIB)))
+    with anyio.move_on_after(0.05) as limit:
+        async with open_image("zeros.xz", base=tmp_path) as opened:
+            await write(opened, tmp_path / "target")
+    assert limit.cancelled_caught
+    assert not [thread for thread in threading.enumerate() if thread.name == "flowrunner-image"]
+    assert opened.progress[0] < 256 * MIB

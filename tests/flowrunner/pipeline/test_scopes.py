@@ -61,7 +61,7 @@ def test_a_mistake_in_the_defaults_is_told_once(bench: Bench) -> None:
     found = bench.errors(f"flow: 1\ndefaults: {{timeout: 5, log: {{level: loud}}}}\nsteps:\n{steps}")
     assert [error.partition(" | ")[0] for error in found] == [
         "2:21 missing-unit: timeout needs a duration, got the number 5",
-        "2:36 bad-value: level is one of info, warning, error; got the text 'loud'",
+        "2:37 bad-value: level is one of info, warning, error; got the text 'loud'",
     ]
 
 
