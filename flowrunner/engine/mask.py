@@ -15,10 +15,11 @@ SHORTEST = 6
 
 
 class Masker:
-    """Replaces secrets in text and in byte streams."""
+    """Replaces secrets, and each line of those that have several, in text and in byte streams."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        spellings = {s for secret in secrets if len(secret) >= SHORTEST for s in _spellings(secret)}
+        parts = {part for secret in secrets for part in (secret, *secret.splitlines()) if len(part) >= SHORTEST}
+        spellings = {spelling for part in parts for spelling in _spellings(part)}
         self.spellings: tuple[bytes, ...] = tuple(sorted(spellings, key=lambda s: (-len(s), s)))
         self._beginnings = frozenset(s[:end] for s in self.spellings for end in range(1, len(s)))
         joined = b"|".join(re.escape(s) for s in self.spellings)
