@@ -21,7 +21,7 @@ from flowrunner.model import Duration
 TAIL = 4096
 """Bytes of a command's output that an error shows."""
 
-GRACE = 2.0
+GRACE = 1.0
 """Seconds that a command has between TERM and KILL."""
 
 Command = str | list[str]

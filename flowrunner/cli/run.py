@@ -17,6 +17,7 @@ import anyio
 import typer
 
 from flowrunner.cli.common import (
+    EXIT_ERRORED,
     Exporters,
     Format,
     FormatOption,
@@ -28,15 +29,13 @@ from flowrunner.cli.common import (
     SecretsFile,
     pairs,
     reporting,
-    say,
 )
 from flowrunner.engine.journal import Listener
 from flowrunner.engine.run import Finished, Runner
 from flowrunner.engine.state import Options
 from flowrunner.lab.discover import discover
 from flowrunner.lab.local import LocalLab
-from flowrunner.pipeline.compiler import Compiled, compile
-from flowrunner.pipeline.encode import plan_json
+from flowrunner.pipeline.compiler import compile
 from flowrunner.report.display import display
 from flowrunner.report.writer import write_reports
 
@@ -78,7 +77,7 @@ def run(
         runner = Runner(compiled.plan, compiled.secrets, bench, runs, options)
         with display(runner.folder, plain=plain, console=console, sources=compiled.plan.sources) as listener:
             finished = _run(runner, [listener])
-        _conclude(compiled, finished)
+        _conclude(finished)
 
 
 def _facts(bench: LocalLab) -> dict[str, Any]:
@@ -122,6 +121,10 @@ def _leave(runner: Runner) -> None:
     os._exit(EXIT_CANCELED)
 
 
-def _conclude(compiled: Compiled, finished: Finished) -> None:
-    write_reports(finished.folder)
+def _conclude(finished: Finished) -> None:
+    try:
+        write_reports(finished.folder)
+    except OSError as error:
+        typer.echo(f"the reports could not be written to {finished.folder}: {error.strerror}", err=True)
+        raise typer.Exit(finished.exit or EXIT_ERRORED) from error
     raise typer.Exit(finished.exit)

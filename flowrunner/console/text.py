@@ -31,12 +31,14 @@ def for_matching(line: bytes) -> str:
 
 def shown(text: str) -> str:
     """A text from `for_matching` for people: bytes that are not UTF-8 became the replacement character."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def raw_length(line: bytes, text: str) -> int:
     """How many bytes of the raw `line` lie before what follows `text`, a beginning of its `for_matching`."""
     clean = len(text.encode("utf-8", "surrogateescape"))
+    if ESCAPE not in line:
+        return clean
     removed = 0
     for sequence in _SEQUENCE.finditer(line):
         if sequence.start() - removed > clean:

@@ -18,45 +18,51 @@ Listener = Callable[[Event], None]
 class Journal:
     """Appends events to `journal.jsonl` and hands each one to the listeners, masked.
 
-    The fields of each event are in docs/journal.md. `fsync=False` leaves durability to the kernel.
+    The fields of each event are in docs/journal.md. `fsync=False` leaves durability to the kernel. When the disk takes
+    no more, `on_failure` is told once and nothing further is written: the run must end, and its devices be made safe,
+    all the same.
     """
 
     def __init__(
-        self, path: Path, clock: Clock, masker: Masker, *, first: int = 0, fsync: bool = True
-    ) -> None:
+        self, path: Path, clock: Clock, masker: Masker, *, first: int = 0, fsync: bool = True,
+        on_failure: Callable[[BenchError], None] | None = None,
+    ) -> None:  # fmt: skip
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._path = path
         self._clock = clock
         self._masker = masker
         self._next = first
         self._fsync = fsync
+        self._on_failure = on_failure
         self._listeners: list[Listener] = []
+        self.failure: BenchError | None = None
 
     def listen(self, listener: Listener) -> None:
         """Hand every further event to `listener`."""
         self._listeners.append(listener)
 
     def write(self, event: str, *, durable: bool = False, **fields: Any) -> None:
-        """Append one event; `durable` returns only when this line and all before it are on the disk.
-
-        Raises:
-            BenchError: the run's folder cannot be written any more.
-        """
+        """Append one event; `durable` returns only when this line and all before it are on the disk."""
         record = {"n": self._next, "t": round(float(self._clock.now()), 6), "event": event}
         record |= self._masker.data(fields)
-        line = seal(record)
+        if self.failure is None:
+            self._append(seal(record), durable=durable)
+        self._next += 1
+        self._tell(record)
+
+    def _append(self, line: bytes, *, durable: bool) -> None:
         try:
             _write_all(self._file, line)
             if durable and self._fsync:
                 os.fdatasync(self._file)
         except OSError as error:
-            raise BenchError(
+            self.failure = BenchError(
                 f"the journal {self._path} could not be written: {error.strerror}",
                 blame="infra",
                 help="make room on the disk, or choose another folder with --runs",
-            ) from error
-        self._next += 1
-        self._tell(record)
+            )
+            if self._on_failure:
+                self._on_failure(self.failure)
 
     def show(self, event: str, **fields: Any) -> None:
         """Tell the listeners only: progress and live console bytes are not kept here."""
@@ -65,7 +71,7 @@ class Journal:
 
     def close(self) -> None:
         """Make everything durable and close the file."""
-        if self._fsync:
+        if self._fsync and self.failure is None:
             os.fdatasync(self._file)
         os.close(self._file)
 

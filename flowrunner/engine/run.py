@@ -24,6 +24,7 @@ from flowrunner.engine.result import EXIT, Result
 from flowrunner.engine.scope import run_scope
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import Options, Run
+from flowrunner.errors import BenchError
 from flowrunner.model import Outcome, Secret
 from flowrunner.pipeline.encode import plan_json
 from flowrunner.pipeline.plan import Plan
@@ -75,7 +76,9 @@ class Runner:
         """
         with create_folder(self.folder):
             clock, masker = Clock(), Masker(self._secrets.values())
-            journal = Journal(self.folder / "journal.jsonl", clock, masker, fsync=self._options.fsync)
+            journal = Journal(
+                self.folder / "journal.jsonl", clock, masker, fsync=self._options.fsync, on_failure=self._give_up
+            )
             self._journal = journal
             for listener in listeners:
                 journal.listen(listener)
@@ -90,6 +93,12 @@ class Runner:
                 self._journal = None
                 journal.close()
                 shutil.rmtree(self.folder / "work", ignore_errors=True)
+
+    def _give_up(self, error: BenchError) -> None:
+        """The journal cannot be written: no further step may start."""
+        self._body.request(
+            Result(outcome=Outcome.ERRORED, cause="cancel", blame="infra", message=error.what, help=error.help)
+        )
 
     async def _run(self, run: Run) -> Finished:
         job = self._plan.jobs[0]

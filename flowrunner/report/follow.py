@@ -139,4 +139,4 @@ _HANDLERS: Mapping[str, Callable[[Follow, Event], None]] = {
 
 def depth(path: str) -> int:
     """How deep in the tree a path is, from 0."""
-    return len(re.findall(r"[.\[]", path))
+    return len(re.findall(r"[.\[]", re.sub(r"(^|\.)(rescue|finally|between)\.", r"\1", path)))

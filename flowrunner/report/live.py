@@ -113,8 +113,9 @@ class LiveTree:
 
     def _flush_skipped(self) -> None:
         if self._skipped:
-            names = ", ".join(self._skipped[:6]) + (", …" if len(self._skipped) > 6 else "")
-            self._out(Text(f"  - {len(self._skipped)} skipped: {names}", "dim"))
+            outer = [path for path in self._skipped if not any(path.startswith(f"{one}.") for one in self._skipped)]
+            names = ", ".join(outer[:6]) + (", …" if len(outer) > 6 else "")
+            self._out(Text(f"  - skipped: {names}", "dim"))
             self._skipped.clear()
 
     def _out(self, text: Text) -> None:

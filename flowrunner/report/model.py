@@ -106,7 +106,8 @@ class Record:
     @property
     def leaf(self) -> bool:
         """Whether it is one step: no block, and not the sum of its iterations."""
-        return not self.block and not any(child.path.startswith(f"{self.path}[") for child in self.children)
+        inside = (child for child in self.children if child.part != "between")
+        return not self.block and (self.action == "background" or not any(inside))
 
     def walk(self) -> Iterator[Record]:
         """The record itself and all below it, parents first."""

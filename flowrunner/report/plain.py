@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from flowrunner.report.text import one_line, plain, seconds
-from flowrunner.report.words import describe, why
+from flowrunner.report.text import plain, seconds
+from flowrunner.report.words import describe, title, why
 
 Event = Mapping[str, Any]
 Groups = Literal["github", "gitlab"]
@@ -35,8 +35,7 @@ class PlainLines:
         elif kind == "step.started":
             self._open_group(event["path"])
             self._blocks |= {event["path"]} if event["block"] else set()
-            name = f" {one_line(event['name'])}" if event["name"] not in (event["action"], event["id"]) else ""
-            self._line(event, "start", f"{event['path']} ({event['action']}){name}")
+            self._line(event, "start", f"{event['path']} ({title(event)})")
         elif kind == "step.finished":
             self._finished(event)
         elif kind == "run.started":

@@ -24,6 +24,12 @@ class Planned:
         """The plan's node of a path in the run; empty when there is none."""
         return self.nodes.get(_INSTANCE.sub("", path), {})
 
+    def parameters(self, path: str) -> Mapping[str, Any]:
+        """What the author gave the step at `path`."""
+        node = self.node(path)
+        found = (node.get("body") or node).get("params")
+        return found if isinstance(found, dict) else {}
+
 
 def read_plan(folder: Path) -> Planned:
     """The plan of a run's folder; an empty one when it is missing or damaged: the journal is enough for a report."""
@@ -47,5 +53,5 @@ def _nodes(value: Any) -> Iterator[Mapping[str, Any]]:
         if isinstance(value.get("path"), str) and "where" in value:
             yield value
         for key, item in value.items():
-            if key != "values":
+            if key != "params":
                 yield from _nodes(item)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from flowrunner.errors import Span
 from flowrunner.report.model import Attempt, Case, Ending, Extras, Part, Record
@@ -16,6 +16,7 @@ Event = Mapping[str, Any]
 ENDED_HERE = "the run ended here: the journal has no end for it"
 
 _ATTEMPT = re.compile(r"#\d+")
+_PART = re.compile(r"(?:^|\.)(rescue|finally|between)\.[^.]+$")
 _CUT = re.compile(r"[.\[#]")
 _KINDS = {
     "match": "matches", "sent": "sent", "log": "logs", "output": "output", "measurement": "measurements",
@@ -54,12 +55,25 @@ def records(events: Sequence[Event], plan: Planned) -> tuple[Record, ...]:
 
 
 def cases(top: Iterable[Record]) -> tuple[Case, ...]:
-    """One case for each step: of the same step in several attempts of a block, the last record counts."""
-    leaves = [record for one in top for record in one.walk() if record.leaf]
+    """One case for each step: of the same step in several attempts of a block, the last record counts.
+
+    What would have run between two attempts, and did not, is no case.
+    """
     by_key: dict[str, list[Record]] = defaultdict(list)
-    for leaf in leaves:
-        by_key[leaf.key].append(leaf)
+    for record in _leaves(top):
+        if record.part != "between" or record.outcome != "skipped":
+            by_key[record.key].append(record)
     return tuple(Case(record=same[-1], earlier=tuple(same[:-1])) for same in by_key.values())
+
+
+def _leaves(found: Iterable[Record]) -> Iterator[Record]:
+    for record in found:
+        if record.leaf:
+            yield record
+        for attempt in record.attempts:
+            yield from _leaves(attempt.children)
+        if not record.leaf:
+            yield from _leaves(record.children)
 
 
 class _Index:
@@ -71,23 +85,20 @@ class _Index:
         self._last = float(events[-1]["t"]) if events else 0.0
         self._started: dict[str, Event] = {}
         self._finished: dict[str, Event] = {}
-        self._parts: dict[str, Part] = {}
+        self._paths: dict[str, None] = {}
         self._attempts: dict[str, list[tuple[Event, Event | None]]] = defaultdict(list)
         self._extras: dict[str, dict[str, list[Event]]] = defaultdict(lambda: defaultdict(list))
-        part_of: dict[str, Part] = {}
         for event in events:
-            self._add(event, part_of)
+            self._add(event)
         self._below: dict[tuple[str, int], list[str]] = defaultdict(list)
-        for path in self._parts:
+        for path in self._paths:
             self._below[self._above(path)].append(path)
 
-    def _add(self, event: Event, part_of: dict[str, Part]) -> None:
+    def _add(self, event: Event) -> None:
         kind, path = event["event"], str(event.get("path", ""))
-        if kind == "scope.started":
-            part_of[path] = event.get("part", "body")
-        elif kind in ("step.started", "step.finished"):
+        if kind in ("step.started", "step.finished"):
             (self._started if kind == "step.started" else self._finished)[path] = event
-            self._parts.setdefault(path, part_of.get(_scope(path, part_of), "body"))
+            self._paths[path] = None
         elif kind == "attempt.started":
             self._attempts[path].append((event, None))
         elif kind == "attempt.finished" and self._attempts[path]:
@@ -100,9 +111,9 @@ class _Index:
         for cut in reversed([hit.start() for hit in _CUT.finditer(path)]):
             above = path[:cut]
             block, _, attempt = above.rpartition("#")
-            if attempt.isdigit() and block in self._parts:
+            if attempt.isdigit() and block in self._paths:
                 return block, int(attempt)
-            if above in self._parts:
+            if above in self._paths:
                 return above, 0
         return "", 0
 
@@ -117,12 +128,12 @@ class _Index:
         began = started.get("t") if finished is None else finished.get("started", started.get("t"))
         return Record(
             path=path, key=_ATTEMPT.sub("", path), id=facts.get("id"), name=str(name),
-            action=str(facts.get("action") or "step"), kind=facts.get("kind"), part=self._parts[path],
+            action=str(facts.get("action") or "step"), kind=facts.get("kind"), part=_part(path),
             where=span((finished or {}).get("where") or facts.get("where")) if not started else span(started["where"]),
             block=bool(started.get("block", "scope" in node)), background=bool(started.get("background")),
             started=began, ended=finished.get("ended", finished["t"]) if finished else self._last,
             ending=ending(finished) if finished else self._end, warning=bool((finished or {}).get("warning")),
-            parameters=_mapping(node.get("values")), device=node.get("device"),
+            parameters=self._plan.parameters(path), device=node.get("device"),
             outputs=_mapping((finished or {}).get("outputs")), offsets=_mapping(started.get("consoles")),
             attempts=self._tries(path), children=self.below(path, 0), extras=self._extra(path),
         )  # fmt: skip
@@ -147,12 +158,10 @@ class _Index:
         return Extras(**{name: tuple(events) for name, events in found.items()})
 
 
-def _scope(path: str, known: Mapping[str, Part]) -> str:
-    """The nearest scope around `path` that has started."""
-    for cut in reversed([hit.start() for hit in _CUT.finditer(path)]):
-        if path[:cut] in known:
-            return path[:cut]
-    return ""
+def _part(path: str) -> Part:
+    """The part of its scope that a step belongs to: paths name all but the body."""
+    found = _PART.search(path)
+    return cast("Part", found[1]) if found else "body"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

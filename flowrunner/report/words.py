@@ -19,12 +19,24 @@ def describe(event: Event) -> tuple[str, str] | None:
     return words(event) if words else None
 
 
+def title(event: Event) -> str:
+    """What a step that starts is about: its action, and its name where that says more."""
+    name, action = one_line(event["name"], 100), str(event["action"])
+    if name in (action, event["id"]) or name == event["path"]:
+        return action
+    return name if name.startswith(f"{action} ") else f"{action}: {name}"
+
+
 def why(event: Event) -> str:
     """`: ` and the reason of an outcome, with its blame; empty when it has none."""
     blame = f" ({event['blame']})" if event.get("blame") else ""
-    because = f"because of {event['because']}" if event.get("because") else ""
-    text = event.get("message") or because
+    text = event.get("message") or because(event.get("because"))
     return f"{blame}: {one_line(text, 500)}" if text else blame
+
+
+def because(reason: str | None) -> str:
+    """A reason in words: a path needs some, other reasons have their own."""
+    return "" if not reason else reason if " " in reason else f"because of {reason}"
 
 
 def _lease_acquired(event: Event) -> tuple[str, str]:
@@ -40,7 +52,8 @@ def _attempt_finished(event: Event) -> tuple[str, str] | None:
     if event.get("pause") is None:
         return None
     attempt = f"{event['path']}: attempt {event['attempt']} {event['outcome']}{why(event)}"
-    return "retry", f"{attempt}; again in {seconds(event['pause'])}"
+    again = f"in {seconds(event['pause'])}" if event["pause"] else "at once"
+    return "retry", f"{attempt}; again {again}"
 
 
 def _measurement(event: Event) -> tuple[str, str]:
@@ -51,10 +64,9 @@ def _measurement(event: Event) -> tuple[str, str]:
 def _snapshot(event: Event) -> tuple[str, str] | None:
     if event["verdict"] == "passed":
         return None
-    return (
-        "snapshot",
-        f"{event['name']}: {event['verdict']}, distance {event['distance']}, allowed {event['tolerance']}",
-    )
+    distance = event.get("distance")
+    measured = f", distance {distance}, allowed {event.get('tolerance')}" if distance is not None else ""
+    return "snapshot", f"{event['name']}: {event['verdict']}{measured}"
 
 
 def _safe_finished(event: Event) -> tuple[str, str]:

@@ -59,7 +59,7 @@ class Snapshot(Step):
 
     The golden is `snapshots/NAME.png` (`.txt` for a text) beside the pipeline. A golden that is missing is a failure;
     `flow run --update-snapshots` writes it from what is seen. What was seen and what differs are kept with the run.
-    The picture's hash has `hash_size` squared bits (48 for colorhash), and `tolerance` of them may differ. A hash sees
+    The picture's hash has `hash_size` squared bits (42 for colorhash), and `tolerance` of them may differ. A hash sees
     shapes, not letters: use `hash: pixels` where the screen is exactly the same each time.
 
     ```yaml
@@ -91,7 +91,7 @@ class Snapshot(Step):
     """The hash's side in bits; whash needs a power of two."""
 
     tolerance: int = Field(default=1, ge=0)
-    """How many bits of the hash, pixels, or lines of a text may differ."""
+    """How many bits of the hash, or pixels, may differ; or lines of a text, where the default is none."""
 
     region: Region | None = None
     """Compare only this part: [left, top, width, height] in pixels."""

@@ -113,8 +113,9 @@ class FakeRun:
         self.event(
             "run.started", id=self.folder.name, pipeline="boot-test", file=FILE, plan="sha256:" + "5f" * 32,
             version="0.1.0", wall="2026-11-23T04:10:27.120000+00:00", argv=["flow", "run", FILE],
-            cwd="/home/ada/boards", host="bench-3", user="ada", pid=4711, python="3.11.7", 
-            platform="Linux-6.1.0-x86_64", inputs={"image": "disk.img.xz", "boot_budget": "25s"}, lab="lab.yaml", ci=False, **facts,
+            cwd="/home/ada/boards", host="bench-3", user="ada", pid=4711, python="3.11.7",
+            platform="Linux-6.1.0-x86_64", inputs={"image": "disk.img.xz", "boot_budget": "25s"}, lab="lab.yaml",
+            ci=False, **facts,
         )  # fmt: skip
 
     def lease(self, *, wait: float = 0.0) -> None:
@@ -165,7 +166,7 @@ class FakeRun:
         device = facts.pop("device", "dut" if action in ("power", "expect", "shell", "login", "snapshot") else None)
         base = {"id": None, "name": action, "action": action, "kind": "test", "block": False, "background": False}
         base |= {"consoles": dict(self._ends), "where": where} | facts
-        self.nodes.append({"path": re.sub(r"#\d+|\[\d+\]", "", path), "values": values, "device": device, **base})
+        self.nodes.append({"path": re.sub(r"#\d+|\[\d+\]", "", path), "params": values, "device": device, **base})
         self.event("step.started", path=path, **base)
         self._begun = {**getattr(self, "_begun", {}), path: (self.t, where)}
 

@@ -121,9 +121,9 @@ def retried(run: FakeRun) -> None:
     run.event("attempt.finished", path="boot", attempt=1, outcome="errored", pause=5.0, **miss)
     run.t += 5
     run.event("scope.started", path="boot#1", part="between")
-    run.begin("boot#1.power3", "power", "power: off", kind="setup", values={"action": "off"})
+    run.begin("boot#1.between.power1", "power", "power: off", kind="setup", values={"action": "off"})
     run.t += 0.3
-    run.end("boot#1.power3")
+    run.end("boot#1.between.power1")
     run.event("scope.finished", path="boot#1", part="between", outcome="passed")
     run.event("attempt.started", path="boot", attempt=2)
     run.event("scope.started", path="boot#2", part="body")

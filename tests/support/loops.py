@@ -14,9 +14,10 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="loop devices and moun
 
 
 @contextmanager
-def loop(file: Path, size: int) -> Iterator[Path]:
-    """A block device of `size` bytes on `file`, full of 0xAA."""
-    file.write_bytes(b"\xaa" * size)
+def loop(file: Path, size: int, *, blank: bool = False) -> Iterator[Path]:
+    """A block device of `size` bytes on `file`, full of 0xAA; a `blank` one takes room as it is written."""
+    file.write_bytes(b"" if blank else b"\xaa" * size)
+    os.truncate(file, size)
     device = subprocess.run(
         ["losetup", "-f", "--show", str(file)], check=True, capture_output=True, text=True
     ).stdout.strip()

@@ -123,10 +123,14 @@ class ThreadStream:
         except (serial.SerialException, OSError) as error:
             raise gone(str(self._port.port), str(error)) from error
 
+    def close(self) -> None:
+        """Nothing will be received any more."""
+        self._receiver.close()
+
     async def run(self) -> None:
         """Read until this task is cancelled or the port breaks."""
         self._port.timeout = POLL
-        with self._sender, self._receiver.clone():
+        with self._sender:
             await anyio.to_thread.run_sync(self._read_on)
 
     def _read_on(self) -> None:

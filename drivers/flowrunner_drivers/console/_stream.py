@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -74,6 +75,8 @@ async def tcp_stream(url: str) -> AsyncIterator[ByteStream]:
     except TimeoutError as error:
         raise BenchError(f"'{url}' did not answer within {CONNECT:g}s", blame="infra") from error
     except OSError as error:
-        raise BenchError(f"'{url}' cannot be reached: {error.__cause__ or error}", blame="infra") from error
+        number = getattr(error.__cause__ or error, "errno", None) or 0
+        why = os.strerror(number) if number > 0 else str(error.__cause__ or error)
+        raise BenchError(f"'{url}' cannot be reached: {why}", blame="infra") from error
     async with inner:
         yield TcpStream(inner, url)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -141,9 +141,9 @@ class SerialConsole(Driver[SerialConsoleConfig], Console, SerialLines):
             if local:
                 yield HandleStream(port)
                 return
-            stream = ThreadStream(port)
-            async with beside(stream.run):
-                yield stream
+            with closing(ThreadStream(port)) as stream:
+                async with beside(stream.run):
+                    yield stream
         finally:
             self._port = None
             with anyio.CancelScope(shield=True):

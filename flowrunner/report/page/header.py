@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from flowrunner.report.consolefile import ConsoleFile
-from flowrunner.report.model import Record, Summary
+from flowrunner.report.model import Summary
 from flowrunner.report.page.consoles import static_lines
 from flowrunner.report.page.markup import Html, badge, join, section, tag
 from flowrunner.report.page.pictures import Album, snapshot
 from flowrunner.report.page.source import excerpt, place
 from flowrunner.report.planned import Planned
 from flowrunner.report.text import plain, seconds
-from flowrunner.report.verdict import attribution, culprit, headline, scene
+from flowrunner.report.verdict import Scene, attribution, culprit, headline, scene
 
 OUTCOMES = ("passed", "failed", "errored", "canceled", "skipped")
 
@@ -36,7 +36,7 @@ def header(summary: Summary, plan: Planned, anchors: Mapping[str, str]) -> Html:
                 "div",
                 tag("h1", title, tag("span", headline(summary), class_=f"verdict {summary.outcome}")),
                 tag("p", said_first, class_="cause" if message else "cause quiet"),
-                tag("p", step, " at " if step and where else None, place(where), class_="origin"),
+                tag("p", step, " at " if step and where else None, place(where, plan.sources), class_="origin"),
                 tag("p", attribution(summary), class_="fault") if attribution(summary) else None,
             ),
             class_="head",
@@ -83,12 +83,14 @@ def cause_section(summary: Summary, plan: Planned, consoles: dict[str, ConsoleFi
     if end.good:
         return Html("")
     where = end.where or (record.where if record else None)
+    seen = scene(summary, record, consoles) if record else None
+    told = None if seen and repeats(end.said, seen.console, seen.end) else said(end.said)
     note = tag("p", "This run has no end in its journal: ", end.note, class_="warn") if end.note else None
     return section(
         "cause", "Cause", note, tag("p", plain(end.message or end.because or ""), class_="message"),
         tag("p", tag("b", "help "), end.help, class_="help") if end.help else None,
-        tag("div", tag("div", excerpt(plan.sources, where, before=4), said(end.said), class_="stack"),
-            _console(summary, record, consoles), class_="panes"),
+        tag("div", tag("div", excerpt(plan.sources, where, before=4), told, class_="stack"),
+            _console(seen), class_="panes"),
         [snapshot(event, "pictures", album) for event in record.extras.snapshots] if record else None,
     )  # fmt: skip
 
@@ -100,8 +102,13 @@ def said(text: str | None) -> Html:
     return tag("figure", tag("figcaption", "What it said last"), tag("pre", plain(text)[-4000:]), class_="said")
 
 
-def _console(summary: Summary, record: Record | None, consoles: dict[str, ConsoleFile]) -> Html:
-    seen = scene(summary, record, consoles) if record else None
+def repeats(text: str | None, console: ConsoleFile, end: int) -> bool:
+    """Whether `text` is only what the console shows at `end` anyway."""
+    lines = [line.strip() for line in plain(text or "").splitlines() if line.strip()]
+    return bool(lines) and lines[-1] in plain(console.before(end, 8))
+
+
+def _console(seen: Scene | None) -> Html:
     if seen is None:
         return Html("")
     show = tag(

@@ -69,7 +69,10 @@ def snapshot(event: Mapping[str, Any], anchor: str, album: Album) -> Html:
         for kind, caption in (("golden", "golden"), ("actual", "this run"), ("diff", "difference"))
         if event.get(kind)
     ]
-    distance = f"distance {event.get('distance')}, allowed {event.get('tolerance')}, {verdict}"
+    measured = (
+        f"distance {event['distance']}, allowed {event.get('tolerance')}, " if event.get("distance") is not None else ""
+    )
+    distance = f"{measured}{verdict}"
     head = tag("h3", badge(outcome), tag("a", name, href=f"#{anchor}"), tag("span", distance, class_="quiet"))
     return tag("div", head, tag("div", figures, class_="triple"), class_="snapshot")
 

@@ -37,10 +37,12 @@ def excerpt(sources: Mapping[str, str], where: Span | None, *, before: int = 2) 
     return tag("div", rows, class_="excerpt", role="img", aria_label=f"line {where.line} of {where.file}")
 
 
-def place(where: Span | None) -> Html:
-    """A place as a link to the pipeline's text."""
+def place(where: Span | None, sources: Mapping[str, str]) -> Html:
+    """A place, as a link to the pipeline's text when that is known."""
     if where is None:
         return Html("")
+    if where.file not in sources:
+        return tag("span", str(where), class_="place")
     return tag("a", str(where), href=f"#{_anchor(where.file, where.line)}", class_="place")
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from flowrunner.report.consolefile import ConsoleFile
 from flowrunner.report.model import Attempt, Record, Summary
 from flowrunner.report.page.consoles import static_lines
-from flowrunner.report.page.header import said
+from flowrunner.report.page.header import repeats, said
 from flowrunner.report.page.markup import Html, badge, facts, file_link, join, section, shown, tag
 from flowrunner.report.page.source import excerpt, place
 from flowrunner.report.text import plain, plural, seconds, size
 from flowrunner.report.verdict import console_of
+from flowrunner.report.words import because
 
 OUTCOMES = ("passed", "failed", "errored", "canceled", "skipped")
 
@@ -88,7 +89,8 @@ def _step(record: Record, around: Around) -> Html:
 def _summary(record: Record) -> Html:
     label = record.label
     tries = len(record.attempts)
-    name = tag("span", record.name, class_="name") if record.name not in (label, record.action) else None
+    more = record.name.removeprefix(f"{record.action} ")
+    name = tag("span", more, class_="name") if more not in (label, record.action) else None
     return join(
         badge(record.outcome),
         tag("span", tag("b", label), name, class_="what"),
@@ -105,15 +107,15 @@ def _brief(record: Record) -> str:
     if end.outcome == "passed":
         measured = record.extras.measurements
         return "; ".join(f"{shown(m.get('value'))} {m.get('unit') or ''}".strip() for m in measured)
-    return end.message or (f"because of {end.because}" if end.because else "") if record.leaf else ""
+    return end.message or because(end.because) if record.leaf else ""
 
 
 def _details(record: Record, around: Around) -> Iterator[Html]:
-    yield _meta(record)
+    yield _meta(record, around)
     if record.outcome in ("failed", "errored", "canceled"):
         yield _error(record, around)
     elif record.ending.because:
-        yield tag("p", f"{record.outcome} because of {record.ending.because}", class_="quiet")
+        yield tag("p", f"{record.outcome}: {because(record.ending.because)}", class_="quiet")
     if record.leaf and len(record.attempts) > 1:
         yield _attempt_list(record)
     yield _titled("Parameters", facts((name, tag("code", shown(value))) for name, value in record.parameters.items()))
@@ -128,18 +130,23 @@ def _details(record: Record, around: Around) -> Iterator[Html]:
         yield _console(record, around)
 
 
-def _meta(record: Record) -> Html:
+def _meta(record: Record, around: Around) -> Html:
     when = f"from {seconds(record.started)} to {seconds(record.ended)}" if record.started is not None else "did not run"
     words = [record.path, when, record.kind, record.device and f"on {record.device}"]
     if record.background:
         words.append("in the background")
-    return tag("p", " · ".join(word for word in words if word), " · ", place(record.where), class_="meta")
+    return tag(
+        "p", " · ".join(word for word in words if word), " · ", place(record.where, around.sources), class_="meta"
+    )
 
 
 def _error(record: Record, around: Around) -> Html:
     end = record.ending
     blame = f"{end.outcome}, {end.blame}" if end.blame else end.outcome
-    panes = tag("div", excerpt(around.sources, end.where or record.where), said(end.said), class_="panes")
+    console = around.consoles.get(console_of(record, tuple(around.consoles)) or "")
+    repeated = console and record.ended is not None and repeats(end.said, console, console.end_at(record.ended))
+    told = None if repeated else said(end.said)
+    panes = tag("div", excerpt(around.sources, end.where or record.where), told, class_="panes")
     return tag(
         "div",
         tag("p", tag("b", blame), " ", end.message or end.because or "", class_="message"),
@@ -163,8 +170,8 @@ def _attempt_list(record: Record) -> Html:
 
 
 def _below(record: Record, around: Around) -> Iterator[Html]:
-    """The attempts of a block, or of a step when something ran between them, and the children."""
-    for attempt in record.attempts:
+    """The attempts, the last one first, as far as anything ran in or between them; and the children."""
+    for attempt in reversed(record.attempts):
         if attempt.children and len(record.attempts) > 1:
             head = tag("p", badge(attempt.ending.outcome), f" attempt {attempt.number}, {_took(attempt)}", class_="try")
             yield tag("div", head, _parts(attempt.children, around), class_="attempt")
@@ -213,7 +220,9 @@ def _output(record: Record) -> Html:
 
 def _files(record: Record) -> Sequence[Html]:
     return [
-        file_link(str(event["file"]), str(event.get("title") or event["file"]), tag("small", size(event.get("size") or 0)))
+        file_link(
+            str(event["file"]), str(event.get("title") or event["file"]), tag("small", size(event.get("size") or 0))
+        )
         for event in record.extras.artifacts
     ]
 

@@ -100,7 +100,12 @@ def _axis(total: float) -> Html:
 def _backdrop(summary: Summary, total: float) -> Html:
     lines = [tag("i", class_="grid", style=f"left:{_percent(at, total)}") for at in ticks(total)]
     parts = [
-        tag("i", tag("b", part.part), class_=f"part {part.part}", style=_box(part.started, part.ended, total))
+        tag(
+            "i",
+            tag("b", part.part, class_="late" if part.started > 0.85 * total else None),
+            class_="part",
+            style=_box(part.started, part.ended, total),
+        )
         for part in summary.parts
         if part.part in ("rescue", "finally") and not part.path
     ]

@@ -1,5 +1,6 @@
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from flowrunner.interfaces.power import Power
 from flowrunner.interfaces.storage import Flasher
 from flowrunner.interfaces.video import Video
 from flowrunner_drivers.machine._qemu.folder import sweep
+from flowrunner_drivers.machine._qemu.process import STILL_THERE, WITHOUT_SETPRIV
 from flowrunner_drivers.machine.qemu import Qemu
 from tests.support.machines import CHATTER, BytesImage, boots, echo_disk, machine, picture, read_until
 
@@ -295,6 +297,28 @@ async def main():
         await anyio.sleep_forever()
 anyio.run(main)
 """
+
+
+@pytest.mark.parametrize("tool", ["setpriv", "python"])
+async def test_a_process_whose_starter_is_gone_already_never_becomes_qemu(tmp_path: Path, tool: str) -> None:
+    guard = {
+        "setpriv": ["setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", STILL_THERE],
+        "python": [sys.executable, "-ISc", WITHOUT_SETPRIV],
+    }[tool]
+    for starter, runs in ((os.getpid(), True), (os.getppid(), False)):
+        mark = tmp_path / f"{starter}"
+        subprocess.run([*guard, str(starter), "touch", str(mark)], check=False)
+        assert mark.exists() == runs
+
+
+async def test_works_without_setpriv(monkeypatch: pytest.MonkeyPatch) -> None:
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "setpriv" else which(name))
+    qemu = machine()
+    async with qemu.opened(), part(qemu, "console").connect() as console:
+        await flashed(qemu)
+        await part(qemu, "power").on()
+        assert await read_until(console, b"> ") == b"!ready> "
 
 
 async def test_kill_9_of_the_parent_leaves_no_machine_and_the_next_one_sweeps_its_folder(tmp_path: Path) -> None:

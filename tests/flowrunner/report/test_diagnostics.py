@@ -11,7 +11,9 @@ def error(line: int, start: int, end: int, what: str = "it is wrong", help: str 
 
 
 def test_shows_the_line_with_carets_and_the_hint() -> None:
-    shown = render([error(2, 41, 43, "within needs a duration, got the number 10", "add a unit: 10s, 10m")], {"a.yaml": TEXT})
+    shown = render(
+        [error(2, 41, 43, "within needs a duration, got the number 10", "add a unit: 10s, 10m")], {"a.yaml": TEXT}
+    )
     assert shown.splitlines() == [
         "a.yaml:2:41: error: within needs a duration, got the number 10",
         "    2 |   - expect: {pattern: 'U-Boot', within: 10}",

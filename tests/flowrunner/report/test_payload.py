@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import gzip
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def test_what_is_chosen_is_bounded_ordered_and_inside(size: int, marks: list[int
     chosen = choose(size, [mark for mark in marks if mark <= size])
     assert sum(end - start for start, end in chosen) <= PARTS
     assert all(0 <= start < end <= size for start, end in chosen)
-    assert all(before[1] < after[0] for before, after in zip(chosen, chosen[1:], strict=False))
+    assert all(before[1] < after[0] for before, after in pairwise(chosen))
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50))))

@@ -41,7 +41,7 @@ def test_steps_of_a_block_that_was_tried_again_count_by_their_last_attempt(make:
 def test_what_ran_between_two_attempts_is_below_the_attempt_before(make: Make) -> None:
     boot = summarize_folder(make("retried")).records[0]
     assert [[child.label for child in attempt.children] for attempt in boot.attempts] == [
-        ["power_on", "spl", "prompt", "power3"],
+        ["power_on", "spl", "prompt", "power1"],
         ["power_on", "spl", "prompt"],
     ]
     assert boot.attempts[0].children[-1].part == "between"
@@ -113,7 +113,9 @@ def test_parameters_come_from_the_plan_and_are_missing_without_it(make: Make) ->
     assert without.parameters == {}
 
 
-@pytest.mark.parametrize("damage", [b"", b"[]", b'{"jobs": 3}', b"\xff\xfe{", b'{"jobs": [{"scope": null}], "sources": []}'])
+@pytest.mark.parametrize(
+    "damage", [b"", b"[]", b'{"jobs": 3}', b"\xff\xfe{", b'{"jobs": [{"scope": null}], "sources": []}']
+)
 def test_a_damaged_plan_is_an_empty_one(make: Make, damage: bytes) -> None:
     folder = make("passed")
     (folder / "plan.json").write_bytes(damage)

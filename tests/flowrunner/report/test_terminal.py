@@ -41,8 +41,8 @@ def with_console(events: list[Event], data: bytes = EVIL) -> Iterator[Event]:
             yield {"t": event["t"], "event": "progress", "path": event["path"], "done": 5, "total": 10, "unit": "B"}
 
 
-def show(folder: Path, stream: io.StringIO, environment: Mapping[str, str], **options: bool) -> str:
-    with display(folder, stream=stream, environment=environment, **options) as listen:
+def show(folder: Path, stream: io.StringIO, environment: Mapping[str, str], *, console: bool = False) -> str:
+    with display(folder, stream=stream, environment=environment, console=console) as listen:
         for event in with_console(read(folder / "journal.jsonl")):
             listen(event)
     return stream.getvalue()
@@ -207,5 +207,3 @@ def test_plain_text_holds_nothing_that_acts(data: bytes | str) -> None:
     text = plain(data)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]", text)
     text.encode()
-
-

@@ -62,6 +62,11 @@ def reports(folder: Path) -> tuple[dict[str, object], ET.Element, Page]:
     return results, junit, Page((folder / "report.html").read_text("utf-8"))
 
 
+def _property(case: ET.Element, name: str) -> str | None:
+    found = case.find(f"properties/property[@name='{name}']")
+    return None if found is None else found.get("value")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_three_reports_agree(make: Make, kind: str) -> None:
     results, junit, page = reports(make(kind))
@@ -84,12 +89,7 @@ def test_junit_names_each_step_with_its_outcome(make: Make, kind: str) -> None:
     results, junit, _ = reports(make(kind))
     cases = results["cases"]
     assert isinstance(cases, list)
-    told = {
-        case.find("properties/property[@name='path']").get("value"): case.find(  # type: ignore[union-attr]
-            "properties/property[@name='outcome']"
-        ).get("value")  # type: ignore[union-attr]
-        for case in junit.iter("testcase")
-    }
+    told = {_property(case, "path"): _property(case, "outcome") for case in junit.iter("testcase")}
     assert told == {case["path"]: case["outcome"] for case in cases}
 
 
@@ -141,7 +141,7 @@ def test_what_a_console_prints_cannot_end_the_script_or_start_one(tmp_path: Path
     run.start()
     run.lease()
     begin_boot(run)
-    evil = '</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> ]]> "\''
+    evil = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> ]]> \"'"
     run.begin("boot.prompt", "expect", "expect: {pattern", id="prompt", name=evil, values={"prompt": evil})
     run.prints([(0.1, evil.encode() + b"\r\n")])
     run.event("log", path="boot.prompt", level="info", message=evil)

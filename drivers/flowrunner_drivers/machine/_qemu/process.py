@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -16,7 +17,10 @@ from anyio.abc import Process
 from flowrunner.errors import BenchError
 
 PACKAGES = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
-DIE_WITH_PARENT = "import ctypes,os,sys; ctypes.CDLL(None).prctl(1,9); os.execvp(sys.argv[1],sys.argv[1:])"
+STILL_THERE = '[ "$PPID" = "$0" ] && exec "$@"'
+WITHOUT_SETPRIV = """import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)
+os.getppid() == int(sys.argv[1]) and os.execvp(sys.argv[2], sys.argv[2:])"""
 """prctl(PR_SET_PDEATHSIG, SIGKILL), then the program: prctl(2)."""
 
 LINES = 12
@@ -40,14 +44,16 @@ async def spawn(command: Sequence[str], log: Path, sockets: Sequence[socket.sock
 
     The kernel kills it when the thread that started it is gone, be it by kill -9. The signal is set by a program that
     then becomes QEMU, for it cannot be set safely between fork and exec of a process that has threads. If this process
-    dies even before that, the machine never runs: its processor stands still until the monitor lets it go.
+    was gone even before that, QEMU is not started at all.
     """
     setpriv = shutil.which("setpriv")
-    guard = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else [sys.executable, "-ISc", DIE_WITH_PARENT]
+    guard = [sys.executable, "-ISc", WITHOUT_SETPRIV]
+    if setpriv:
+        guard = [setpriv, "--pdeathsig", "KILL", "--", "sh", "-c", STILL_THERE]
     with log.open("wb") as said:
         try:
             return await anyio.open_process(
-                [*guard, *command],
+                [*guard, str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
