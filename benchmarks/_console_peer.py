@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import socket
 import statistics
 import sys
 import time
 import tty
 from typing import Any
+
+from _far_end import peak_memory  # type: ignore[import-not-found,unused-ignore]
 
 
 def labgrid(kind: str, where: str) -> Any:
@@ -56,8 +57,7 @@ def main(peer: str, kind: str, where: str, size: int, ticks: int) -> None:
     console.sendline(f"flood {size}")
     console.expect([re.compile(rb"FINAL MARKER reached")], timeout=600)
     seconds = time.perf_counter() - start
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"rate": size / 1e6 / seconds, "p50": statistics.median(delays) / 1e6, "memory": used}))
+    print(json.dumps({"rate": size / 1e6 / seconds, "p50": statistics.median(delays) / 1e6, "memory": peak_memory()}))
 
 
 if __name__ == "__main__":

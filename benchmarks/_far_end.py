@@ -52,6 +52,12 @@ def _tick(handle: int, count: int) -> None:
         _write(handle, b"MARK %d\r\n" % time.monotonic_ns())
 
 
+def peak_memory() -> float:
+    """The most memory that this program had, in megabytes; unlike ru_maxrss it knows nothing of the program before it."""
+    with open("/proc/self/status") as status:  # noqa: PTH123
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+
+
 def _write(handle: int, data: bytes) -> None:
     while data:
         data = data[os.write(handle, data) :]

@@ -7,6 +7,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -81,7 +82,7 @@ def _docs_of_class(model: type) -> dict[str, str]:
     (made,) = tree.body
     body = made.body if isinstance(made, ast.ClassDef) else []
     found: dict[str, str] = {}
-    for field, doc in zip(body, body[1:], strict=False):
+    for field, doc in pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(doc, ast.Expr):
             text = doc.value.value if isinstance(doc.value, ast.Constant) else None
             if isinstance(text, str):

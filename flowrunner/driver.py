@@ -48,7 +48,7 @@ class Driver(Generic[C]):
         Raises:
             pydantic.ValidationError: the config does not fit.
         """
-        return cls(cast(C, cls.config_model().model_validate(dict(config))), children)
+        return cls(cast("C", cls.config_model().model_validate(dict(config))), children)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:

@@ -79,7 +79,7 @@ class Interface(ABC):
     def calls(cls) -> dict[str, CallKind]:
         """Each marked method of this interface, with how it answers."""
         return {
-            name: cast(CallKind, method.__flowrunner_call__)
+            name: cast("CallKind", method.__flowrunner_call__)
             for base in reversed(cls.__mro__)
             for name, method in vars(base).items()
             if hasattr(method, "__flowrunner_call__")
@@ -88,7 +88,7 @@ class Interface(ABC):
     @classmethod
     def client(cls, transport: Transport) -> Self:
         """This interface, with each marked method going over `transport`."""
-        return cast(Self, client((cls,), transport))
+        return cast("Self", client((cls,), transport))
 
 
 def client(interfaces: Sequence[type[Interface]], transport: Transport) -> Interface:
@@ -99,7 +99,7 @@ def client(interfaces: Sequence[type[Interface]], transport: Transport) -> Inter
         for base in reversed(bases)
         for name, kind in base.calls().items()
     }
-    return cast(Interface, type(f"{''.join(base.__name__ for base in bases)}Client", bases, members)())
+    return cast("Interface", type(f"{''.join(base.__name__ for base in bases)}Client", bases, members)())
 
 
 def offered(kind: type) -> tuple[type[Interface], ...]:

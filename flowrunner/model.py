@@ -61,7 +61,9 @@ class _Quantity:
         total = 0.0
         for number, unit in parts:
             if unit not in cls.units:
-                raise ValueError(f"needs {cls.noun}, got {text!r}: the unit {unit!r} is not one of {', '.join(cls.units)}")
+                raise ValueError(
+                    f"needs {cls.noun}, got {text!r}: the unit {unit!r} is not one of {', '.join(cls.units)}"
+                )
             total += float(number) * cls.units[unit]
         return cls(total)  # type: ignore[call-arg]
 

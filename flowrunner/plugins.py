@@ -68,7 +68,7 @@ def load(group: Group, base: type[T], name: str) -> type[T]:
     """
     if name not in types(group):
         raise UnknownType(group, name)
-    return cast("type[T]", _load(types(group)[name], base))
+    return cast("type[T]", _load(types(group)[name], cast("type[object]", base)))
 
 
 @cache

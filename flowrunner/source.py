@@ -112,7 +112,7 @@ def parse(text: str, name: str) -> Document:
 
 
 def _compose(text: str) -> Any:
-    """The composed root. libyaml is six times as fast, and knows YAML 1.1 only: what it refuses may still be YAML 1.2."""
+    """The composed root. libyaml is six times as fast, and of YAML 1.1: what it refuses may still be YAML 1.2."""
     try:
         return _yaml(pure=False).compose(text)
     except (MarkedYAMLError, ReaderError):
@@ -123,7 +123,7 @@ def _compose(text: str) -> Any:
         raise
 
 
-class _NoTags(VersionedResolver):  # type: ignore[misc]
+class _NoTags(VersionedResolver):
     """Leaves the meaning of scalars to us."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:

@@ -127,7 +127,7 @@ class Context(ABC):
 
     @abstractmethod
     def created(self, kind: Literal["process", "folder", "file"], **facts: Any) -> AbstractContextManager[None]:
-        """Record in the journal what is about to exist, and afterwards that it is gone, so that `flow recover` can clean up.
+        """Journal what is about to exist, and afterwards that it is gone, so that `flow recover` can clean up.
 
         For `process` the facts are known only when it runs: give `group` (a process group's id) right after the start.
         """

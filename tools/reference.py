@@ -53,7 +53,9 @@ def _action(name: str, step: type[Step]) -> str:
 
 
 def _miss(step: type[Step]) -> str:
-    return "`failed`, the product's fault (kind `test`)" if step.kind == "test" else "`errored`, the lab's (kind `setup`)"
+    if step.kind == "test":
+        return "`failed`, the product's fault (kind `test`)"
+    return "`errored`, the lab's (kind `setup`)"
 
 
 def _driver(name: str, driver: type[Driver[Any]]) -> str:
@@ -83,8 +85,8 @@ def _interface(kind: type[Interface]) -> str:
     for name, method in inspect.getmembers(kind, inspect.isfunction):
         if not name.startswith("_"):
             where = "" if name in kind.calls() else " (runs beside the job)"
-            lines += ["", f"## {name}{inspect.signature(method)}{where}".replace("(self, ", "(").replace("(self)", "()").replace("'", "")]
-            lines += ["", _doc(method)]
+            signature = str(inspect.signature(method)).replace("(self, ", "(").replace("(self)", "()").replace("'", "")
+            lines += ["", f"## {name}{signature}{where}", "", _doc(method)]
     return "\n".join([*lines, ""])
 
 

@@ -19,7 +19,7 @@ from flowrunner.cli.common import (
     reporting,
     say,
 )
-from flowrunner.errors import PipelineErrors
+from flowrunner.errors import PipelineError, PipelineErrors
 from flowrunner.pipeline.compiler import compile
 
 
@@ -31,7 +31,7 @@ def check(
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Check pipelines without touching a device: names, types, units, expressions, all errors at once."""
-    errors = []
+    errors: list[PipelineError] = []
     with reporting(format):
         inputs = pairs(input)
         for path in pipelines:

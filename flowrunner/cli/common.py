@@ -51,7 +51,9 @@ def pairs(texts: Iterable[str] | None) -> dict[str, str]:
     for text in texts or ():
         name, sign, value = text.partition("=")
         if not sign:
-            raise PipelineError(f"--input needs NAME=VALUE, got '{text}'", code="usage", help=f"write --input {text}=...")
+            raise PipelineError(
+                f"--input needs NAME=VALUE, got '{text}'", code="usage", help=f"write --input {text}=..."
+            )
         found[name] = value
     return found
 

@@ -70,10 +70,14 @@ class _Running:
         if hit.done():
             return PASSED
         hit.cancel()
-        what = f"'{self._node.name}' ended before it was ready" if self._task.done() else (
-            f"'{self._node.name}' was not ready within {within}"
+        what = (
+            f"'{self._node.name}' ended before it was ready"
+            if self._task.done()
+            else (f"'{self._node.name}' was not ready within {within}")
         )
-        error = ExpectationError(f"{what}: no line matched '{ready.pattern}'", cause="unmet" if self._task.done() else "timeout")
+        error = ExpectationError(
+            f"{what}: no line matched '{ready.pattern}'", cause="unmet" if self._task.done() else "timeout"
+        )
         return of_error(error, kind="setup", path=path, where=self._node.where)
 
     async def end(self) -> Result:

@@ -64,7 +64,7 @@ class StepContext(Context):
     def use(self, *wanted: type[I], path: str | None = None) -> I:
         held, part = self._held(path)
         node = held.lease.device.at(held.lease.device.find(*wanted, path=part))
-        return cast(I, node.client)
+        return cast("I", node.client)
 
     def find(self, path: str) -> Any:
         role, _, part = path.partition(".")

@@ -17,7 +17,7 @@ from flowrunner.engine.halt import Halt
 from flowrunner.engine.lab import Lease
 from flowrunner.engine.result import Result
 from flowrunner.engine.state import Run
-from flowrunner.errors import BenchError, FlowrunnerError, PipelineError
+from flowrunner.errors import FlowrunnerError
 from flowrunner.interfaces.console import Console
 from flowrunner.model import Outcome
 from flowrunner.pipeline.plan import DeviceRequest
@@ -79,7 +79,7 @@ class Held:
                     self._readers[part] = self._readers[twin]
                 elif node.offers(Console):
                     clients[part] = node.client
-                    tasks.append(await self._open_console(part, cast(Console, node.client)))
+                    tasks.append(await self._open_console(part, cast("Console", node.client)))
             yield
         finally:
             for reader in set(self._readers.values()):

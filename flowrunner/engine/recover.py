@@ -1,4 +1,4 @@
-"""Cleaning up behind a run whose runner was killed: what the journal says was made is removed, devices are made safe."""
+"""Cleaning up behind a run whose runner was killed: what it made is removed, its devices are made safe."""
 
 from __future__ import annotations
 

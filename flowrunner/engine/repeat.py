@@ -44,9 +44,7 @@ def limited(site: Site, own: Duration | None, what: str) -> Site:
     return replace(site, limit=Limit.earliest(site.limit, limit))
 
 
-async def _retried(
-    run: Run, site: Site, node: Node, retry: Retry, once: Once, between: Once
-) -> tuple[Result, int]:
+async def _retried(run: Run, site: Site, node: Node, retry: Retry, once: Once, between: Once) -> tuple[Result, int]:
     path = site.path(node)
     attempt = 1
     while True:
@@ -104,7 +102,13 @@ async def foreach(run: Run, site: Site, node: Node, items: Any, each: Once) -> R
     results: list[Result] = []
     frames = []
     for index, item in enumerate(items):
-        loop = {"index": index, "item": item, "first": index == 0, "last": index == len(items) - 1, "length": len(items)}
+        loop = {
+            "index": index,
+            "item": item,
+            "first": index == 0,
+            "last": index == len(items) - 1,
+            "length": len(items),
+        }
         frame = site.frame.inner(apart=True, loop=loop)
         here = replace(site, frame=frame, plan=node.path, instance=f"{path}[{index}]")
         results.append(await _iteration(run, here, replace(node, id=None), each))

@@ -23,7 +23,7 @@ class PluginExit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How work ended: by itself, at its limit, by being idle, or asked to; `overrun` says that it ignored the asking."""
+    """How work ended: by itself, at its limit, by being idle, or asked to; `overrun`: it ignored the asking."""
 
     how: Literal["done", "limit", "idle", "halt"]
     value: Any = None

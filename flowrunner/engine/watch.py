@@ -45,10 +45,15 @@ async def _watch(run: Run, site: Site, watch: Watch, halt: Halt, path: str) -> N
     )  # fmt: skip
     halt.request(
         Result(
-            outcome=Outcome(watch.outcome), path=path, cause="watch", where=watch.where,
+            outcome=Outcome(watch.outcome),
+            path=path,
+            cause="watch",
+            where=watch.where,
             blame=watch.blame or "device" if watch.outcome == "errored" else None,
             message=f"{reader.name} printed what is watched for: {hit.text.strip()!r}",
-            said=hit.text, console=reader.name, offset=hit.start,
+            said=hit.text,
+            console=reader.name,
+            offset=hit.start,
         )  # fmt: skip
     )
 

@@ -61,11 +61,12 @@ class Common:
         return None if value else self.here.read()(Scalar("${{ false }}", place, "${{ false }}", plain=False), ())
 
     def _retry(self, between: Between) -> Retry | None:
+        node = self.entries["retry"][1] if "retry" in self.entries else None
+        steps = node.get("between") if isinstance(node, Mapping) else None
+        compiled = between(steps, self.inner.at("between")) if steps is not None else ()
         keys = self.fitted.get("retry")
         if keys is None:
             return None
-        node = self.entries["retry"][1]
-        steps = node.get("between") if isinstance(node, Mapping) else None
         values = self.fitted.values["retry"]
         limit = values.get("attempt_timeout")
         backoff = keys.backoff
@@ -75,7 +76,7 @@ class Common:
                 initial=backoff.initial, factor=backoff.factor, max=backoff.max, jitter=backoff.jitter
             ),
             attempt_timeout=limit if isinstance(limit, Expression) else keys.attempt_timeout,
-            between=between(steps, self.inner.at("between")) if steps is not None else (),
+            between=compiled,
         )  # fmt: skip
 
 

@@ -89,11 +89,12 @@ class Complainer:
             self._at(path, list(group))
 
     def _at(self, path: Path, complaints: list[Complaint]) -> None:
+        complaints = [c for c in complaints if not self._key(c)]
         sampled = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self._read), None)
         if sampled is not None:
             self._type(sampled, complaints)
             return
-        rest = [c.error for c in complaints if not self._key(c)]
+        rest = [c.error for c in complaints]
         mismatches = [error for error in rest if is_mismatch(error)]
         name = self._subject.name(path)
         if len(mismatches) > 1:

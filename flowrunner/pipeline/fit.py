@@ -72,6 +72,7 @@ class Fitter(Generic[M]):
             if self._found and any(_is_rule(c) for c in complaints):
                 complaints = self._persistent(values, complaints)
             Complainer(self._problems, self._subject, self._found).complain(complaints)
+        self._check_secrets({c.path for c in complaints if c.error["type"] == "extra_forbidden"})
         return Fitted(self._kind, cast("M | None", model), values, self._places)
 
     def _data(self, node: Node, path: Path) -> Any:
@@ -95,13 +96,19 @@ class Fitter(Generic[M]):
         else:
             what = f"{name} is fixed before the run, an expression cannot stand here"
             self._problems.add(what, code="fixed", where=node.where, help="write the value itself")
-        if expression and expression.sensitive and SENSITIVE not in marks(self._kind, path):
-            self._problems.add(
-                f"a secret may not flow into {name}", code="secret-leak", where=node.where,
-                help="secrets may flow only into parameters made for them, and into env of run and shell",
-            )  # fmt: skip
         self._found[path] = expression
         return expression or _UNREAD
+
+    def _check_secrets(self, unknown: set[Path]) -> None:
+        """A secret may flow only where the model says so; about keys that it does not have enough was said."""
+        for path, expression in self._found.items():
+            known = not any(path[: len(key)] == key for key in unknown)
+            if expression and expression.sensitive and known and SENSITIVE not in marks(self._kind, path):
+                self._problems.add(
+                    f"a secret may not flow into {self._subject.name(path)}", code="secret-leak",
+                    where=expression.where,
+                    help="secrets may flow only into parameters made for them, and into env of run and shell",
+                )  # fmt: skip
 
     def _sampled(self, value: Any, round: int) -> Any:
         if isinstance(value, Expression):

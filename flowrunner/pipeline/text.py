@@ -57,7 +57,9 @@ def _node(node: Node) -> Branch:
     if node.retry and node.retry.between:
         below.append(("between attempts", [_node(between) for between in node.retry.between]))
     action = node.action if isinstance(node, StepNode | Block) else "background"
-    return f"{node.path}: {action if node.name == node.id else node.name}" + "".join(f", {fact}" for fact in _facts(node)), below
+    return f"{node.path}: {action if node.name == node.id else node.name}" + "".join(
+        f", {fact}" for fact in _facts(node)
+    ), below
 
 
 def _facts(node: Node) -> Iterator[str]:

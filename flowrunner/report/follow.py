@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-from flowrunner.report.model import Summary
-from flowrunner.report.planned import Planned
-from flowrunner.report.summary import summarize
 
 Event = Mapping[str, Any]
 
 TAIL = 4096
 """Bytes of a console that are kept for the display."""
 
-_LIVE = ("progress", "console.data")
 _COUNTED = ("passed", "failed", "errored", "canceled", "skipped")
 
 
@@ -62,29 +58,22 @@ class Running:
 
 @dataclass(slots=True)
 class Follow:
-    """Takes in events one by one. `events` are those of the journal so far, for the summary at the end."""
+    """Takes in events one by one."""
 
-    events: list[Event] = field(default_factory=list)
     running: dict[str, Running] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
     consoles: dict[str, bytes] = field(default_factory=dict)
     console: str | None = None
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTED, 0))
+    outcomes: dict[str, str] = field(default_factory=dict)
     time: float = 0.0
 
     def take(self, event: Event) -> None:
         """Bring the picture up to date."""
         kind = event["event"]
         self.time = max(self.time, float(event["t"]))
-        if kind not in _LIVE:
-            self.events.append(event)
         handler = _HANDLERS.get(kind)
         if handler:
             handler(self, event)
-
-    def summary(self, plan: Planned) -> Summary:
-        """The summary of what has been so far."""
-        return summarize(self.events, plan)
 
     def _console_data(self, event: Event) -> None:
         name, data = event["console"], bytes(event["data"])
@@ -111,8 +100,15 @@ class Follow:
 
     def _finished(self, event: Event) -> None:
         step = self.running.pop(event["path"], None)
-        if event["outcome"] in self.counts and not (step and step.block):
-            self.counts[event["outcome"]] += 1
+        key = re.sub(r"#\d+", "", event["path"])
+        if not (step and step.block) and f"{key}[0]" not in self.outcomes:
+            self.outcomes[key] = event["outcome"]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many steps ended how so far; of several attempts the last one counts."""
+        found = Counter(self.outcomes.values())
+        return {name: found[name] for name in _COUNTED if found[name]}
 
     def _waiting(self, event: Event) -> None:
         place = f", number {event['position']} in the queue" if event.get("position") else ""

@@ -146,7 +146,7 @@ class LiveTree:
             yield self._step(step, now)
             if step.moving:
                 yield _moving(step.moving, self._console.width)
-        counts = [f"{count} {name}" for name, count in follow.counts.items() if count]
+        counts = [f"{count} {name}" for name, count in follow.counts.items()]
         yield Text("  " + " · ".join([seconds(now), *counts]), "dim", no_wrap=True, overflow="ellipsis")
 
     def _now(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,21 +91,3 @@ def _event(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return event if isinstance(event, dict) and "event" in event and "t" in event else None
-
-
-def runs_json(entries: Sequence[RunEntry]) -> str:
-    """The runs as JSON, for programs."""
-    return json.dumps([_plain(entry) for entry in entries], indent=1, ensure_ascii=False) + "\n"
-
-
-def _plain(entry: RunEntry) -> dict[str, Any]:
-    return {name: getattr(entry, name) for name in ("id", "pipeline", "outcome", "started", "seconds")} | {
-        "folder": str(entry.folder)
-    }
-
-
-def rows(entries: Sequence[RunEntry]) -> Iterator[tuple[str, str, str, str, str]]:
-    """The runs as rows of a table: id, pipeline, outcome, when, how long."""
-    for entry in entries:
-        took = "?" if entry.seconds is None else f"{entry.seconds:.1f}s"
-        yield entry.id, entry.pipeline, entry.outcome, entry.started[:19].replace("T", " "), took

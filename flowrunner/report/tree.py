@@ -13,7 +13,7 @@ from flowrunner.report.planned import Planned
 
 Event = Mapping[str, Any]
 
-ENDED_HERE = "the run ended here: the journal has no end for it"
+ENDED_HERE = "the journal just stops: the runner was killed, or its machine went down"
 
 _ATTEMPT = re.compile(r"#\d+")
 _PART = re.compile(r"(?:^|\.)(rescue|finally|between)\.[^.]+$")

@@ -75,7 +75,8 @@ class Dump(Step):
 
     async def _copy(self, flasher: Flasher, content: _Content, sink: Sink, context: Context) -> None:
         waiting = bytearray()
-        async with aclosing(cast("AsyncGenerator[bytes]", flasher.dump(self.target, self.length))) as pieces:
+        length = None if self.length is None else int(self.length)
+        async with aclosing(cast("AsyncGenerator[bytes]", flasher.dump(self.target, length))) as pieces:
             async for piece in pieces:
                 waiting += piece
                 if len(waiting) >= GATHER:

@@ -173,7 +173,9 @@ def test_an_exporter_lacks_what_the_steps_use(tmp_path: Path) -> None:
 
 
 def test_an_action_that_breaks_ends_only_itself(tmp_path: Path) -> None:
-    done = execute(tmp_path, HEAD + "steps:\n  - driver: {call: dut.board.power.read, with: {volts: 3}}\n", export=BOARD)
+    done = execute(
+        tmp_path, HEAD + "steps:\n  - driver: {call: dut.board.power.read, with: {volts: 3}}\n", export=BOARD
+    )
     assert done.finished.exit in (2, 3)
     assert len(done.of("run.finished")) == 1
 

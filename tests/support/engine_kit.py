@@ -82,7 +82,7 @@ class Act(Step):
 class VirtualPower(Power):
     """A supply that can be told to fail; it remembers its calls."""
 
-    calls: list[tuple[float, str]] = field(default_factory=list)
+    done: list[tuple[float, str]] = field(default_factory=list)
     fail: set[str] = field(default_factory=set)
     is_on: bool = False
 
@@ -98,7 +98,7 @@ class VirtualPower(Power):
         yield PowerReading(voltage=5.0 if self.is_on else 0.0, current=0.1)
 
     def _do(self, call: str) -> None:
-        self.calls.append((anyio.current_time(), call))
+        self.done.append((anyio.current_time(), call))
         if call in self.fail:
             raise BenchError(f"the supply did not turn {call}")
 

@@ -85,7 +85,7 @@ def cause_section(summary: Summary, plan: Planned, consoles: dict[str, ConsoleFi
     where = end.where or (record.where if record else None)
     seen = scene(summary, record, consoles) if record else None
     told = None if seen and repeats(end.said, seen.console, seen.end) else said(end.said)
-    note = tag("p", "This run has no end in its journal: ", end.note, class_="warn") if end.note else None
+    note = tag("p", end.note, class_="note") if end.note else None
     return section(
         "cause", "Cause", note, tag("p", plain(end.message or end.because or ""), class_="message"),
         tag("p", tag("b", "help "), end.help, class_="help") if end.help else None,

@@ -19,7 +19,7 @@ def measurements_section(summary: Summary, anchors: Mapping[str, str]) -> Html:
             "tr",
             tag("td", badge(_outcome(event)), tag("span", str(event.get("verdict")))),
             tag("th", tag("a", str(event.get("name")), href=f"#{anchors.get(record.path, '')}"), scope="row"),
-            tag("td", tag("b", _number(event.get("value"))), f" {event.get('unit') or ''}", class_="number"),
+            tag("td", tag("b", number(event.get("value"))), f" {event.get('unit') or ''}", class_="number"),
             tag("td", limits_drawing(event), class_="drawing"),
             tag("td", _limits(event), class_="quiet"),
         )
@@ -37,7 +37,8 @@ def _outcome(event: Mapping[str, Any]) -> str:
     return _OUTCOMES.get(str(event.get("verdict")), "skipped")
 
 
-def _number(value: Any) -> str:
+def number(value: Any) -> str:
+    """A measured value, to six digits."""
     return f"{value:.6g}" if isinstance(value, float) else shown(value)
 
 
@@ -52,7 +53,7 @@ def _limits(event: Mapping[str, Any]) -> str:
         "equals": "equal to",
     }
     return ", ".join(
-        f"{words[name]} {_number(limits[name])} {unit}".strip() for name in words if limits.get(name) is not None
+        f"{words[name]} {number(limits[name])} {unit}".strip() for name in words if limits.get(name) is not None
     )
 
 

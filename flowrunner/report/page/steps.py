@@ -10,6 +10,7 @@ from flowrunner.report.model import Attempt, Record, Summary
 from flowrunner.report.page.consoles import static_lines
 from flowrunner.report.page.header import repeats, said
 from flowrunner.report.page.markup import Html, badge, facts, file_link, join, section, shown, tag
+from flowrunner.report.page.measurements import number
 from flowrunner.report.page.source import excerpt, place
 from flowrunner.report.text import plain, plural, seconds, size
 from flowrunner.report.verdict import console_of
@@ -106,7 +107,7 @@ def _brief(record: Record) -> str:
     end = record.ending
     if end.outcome == "passed":
         measured = record.extras.measurements
-        return "; ".join(f"{shown(m.get('value'))} {m.get('unit') or ''}".strip() for m in measured)
+        return "; ".join(f"{number(m.get('value'))} {m.get('unit') or ''}".strip() for m in measured)
     return end.message or because(end.because) if record.leaf else ""
 
 

@@ -48,7 +48,7 @@ async def test_a_file_of_a_size_is_a_medium_of_that_size(tmp_path: Path) -> None
     flasher = storage(tmp_path / "disk", size="1MiB")
     await flash(flasher, b"x" * 100, tmp_path)
     assert await dump(flasher) == b"x" * 100 + bytes(MIB - 100)
-    with pytest.raises(BenchError, match="is larger than .*, which has 1MiB"):
+    with pytest.raises(BenchError, match=r"is larger than .*, which has 1MiB"):
         await flash(flasher, b"x" * (MIB + 1), tmp_path)
     with pytest.raises(BenchError, match=f"has only {MIB} bytes, {MIB + 1} were asked for"):
         await dump(flasher, MIB + 1)
@@ -66,13 +66,13 @@ async def dump_target(flasher: Flasher) -> None:
 
 
 async def test_what_was_never_flashed_cannot_be_dumped(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="there is no '.*disk': nothing was flashed to it") as error:
+    with pytest.raises(BenchError, match=r"there is no '.*disk': nothing was flashed to it") as error:
         await dump(storage(tmp_path / "disk"))
     assert error.value.blame == "config"
 
 
 async def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="there is no '.*/no/disk'"):
+    with pytest.raises(BenchError, match=r"there is no '.*/no/disk'"):
         await flash(storage(tmp_path / "no/disk"), b"x", tmp_path)
 
 
@@ -130,9 +130,13 @@ async def test_a_device_is_left_alone_for_a_while_after_it_was_written(tmp_path:
 
 @needs_root
 async def test_a_medium_that_fails_is_the_fault_of_the_device(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", MIB) as disk, loop(disk / "medium", 8 * MIB, blank=True) as device:
-        with pytest.raises(BenchError, match=f"'{device}' (is gone or broken|took no more).* of data") as error:
-            await flash(storage(device), os.urandom(4 * MIB), tmp_path)
+    content = os.urandom(4 * MIB)
+    with (
+        small_disk(tmp_path / "disk", MIB) as disk,
+        loop(disk / "medium", 8 * MIB, blank=True) as device,
+        pytest.raises(BenchError, match=f"'{device}' (is gone or broken|took no more).* of data") as error,
+    ):
+        await flash(storage(device), content, tmp_path)
     assert error.value.blame == "device"
 
 

@@ -119,7 +119,7 @@ def test_foreach_stops_at_the_first_failure(tmp_path: Path) -> None:
 def test_the_device_is_made_safe_and_released_whatever_happens(tmp_path: Path) -> None:
     ran = execute(plan(act("a", turn="on", device="dut", then="raise"), devices=["dut"]), tmp_path)
     power = ran.lab.power["dut"]
-    assert [call for _, call in power.calls] == ["on", "off"]
+    assert [call for _, call in power.done] == ["on", "off"]
     assert not power.is_on and ran.lab.open == 0
     kinds = [event["event"] for event in ran.events]
     assert kinds.index("step.finished") < kinds.index("safe_state.finished") < kinds.index("lease.released")

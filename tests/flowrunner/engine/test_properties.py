@@ -4,6 +4,7 @@ import tempfile
 from collections import Counter
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -59,7 +60,8 @@ def pipelines(draw: st.DrawFn) -> Plan:
         if depth < 2 and draw(st.integers(0, 3)) == 0:
             parts = {"rescue": nodes(path, 2), "last": nodes(path, 2)}
             return group(path, nodes(path, depth + 1), **parts, **draw(common))
-        return act(path, device="dut", **draw(leaf), **draw(common))
+        fields: dict[str, Any] = {**draw(leaf), **draw(common)}
+        return act(path, device="dut", **fields)
 
     return plan(
         *nodes("", 0), rescue=nodes("", 2), last=nodes("", 2), devices=["dut"], timeout=draw(durations),
@@ -130,7 +132,7 @@ def nothing_new_starts_after_a_cancel(wanted: Plan, ran: Ran) -> None:
     asked = ran.of("cancel.requested")
     if not asked:
         return
-    finals = {path for path in _cleanup_paths(wanted)}
+    finals = set(_cleanup_paths(wanted))
     late = [
         e["path"] for e in ran.of("step.started")
         if e["n"] > asked[0]["n"] and not any(_is_in(e["path"], final) for final in finals)

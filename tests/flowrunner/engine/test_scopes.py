@@ -35,7 +35,7 @@ def test_output_between_two_steps_is_matched(tmp_path: Path) -> None:
 def test_a_background_command_is_up_before_the_next_step_and_ends_with_its_scope(tmp_path: Path) -> None:
     pipeline = (
         "steps:\n"
-        "  - id: server\n    background: {run: \"touch up; echo ready; sleep 60\", ready: {pattern: ^ready$, within: 5s}}\n"
+        '  - id: server\n    background: {run: "touch up; echo ready; sleep 60", ready: {pattern: ^ready$, within: 5s}}\n'
         "  - run: test -e up\n"
     )
     done = execute(tmp_path, pipeline)
@@ -60,14 +60,16 @@ def test_outputs_of_a_loop_are_lists_in_order(tmp_path: Path) -> None:
 
 
 def test_an_if_that_is_no_boolean_is_an_error_and_not_a_skip(tmp_path: Path) -> None:
-    pipeline = "steps:\n  - {id: x, run: 'echo 1'}\n  - {id: y, if: \"${{ steps.x.outputs.stdout | fromjson }}\", log: a}\n"
+    pipeline = (
+        "steps:\n  - {id: x, run: 'echo 1'}\n  - {id: y, if: \"${{ steps.x.outputs.stdout | fromjson }}\", log: a}\n"
+    )
     done = execute(tmp_path, pipeline)
     assert (done.outcome, done.finished.result.blame) == ("errored", "config")
     assert "if needs true or false" in done.record("y")["message"]
 
 
 def test_outputs_of_a_step_that_did_not_run_are_not_there(tmp_path: Path) -> None:
-    pipeline = "steps:\n  - {id: x, if: \"${{ 1 > 2 }}\", run: echo}\n  - log: ${{ steps.x.outputs.stdout }}\n"
+    pipeline = 'steps:\n  - {id: x, if: "${{ 1 > 2 }}", run: echo}\n  - log: ${{ steps.x.outputs.stdout }}\n'
     done = execute(tmp_path, pipeline)
     assert (done.outcome, done.finished.result.blame) == ("errored", "config")
     assert "'outputs'" in done.record("log2")["message"]
@@ -77,10 +79,10 @@ def test_outputs_of_a_step_that_did_not_run_are_not_there(tmp_path: Path) -> Non
 def test_no_secret_reaches_any_file(tmp_path: Path, secret: str) -> None:
     pipeline = HEAD + (
         "secrets: {token: {}}\nsteps:\n  - power: on\n  - expect: 'login: '\n"
-        "  - send: {text: \"${{ secrets.token }}\", secret: true}\n  - wait: 200ms\n"
-        "  - run:\n      command: printf %s \"$T\"; printf %s \"$T\" | base64 -w0; printf %s \"$T\" >kept; echo; env | sed 's/^/e /'\n"
-        "      env: {T: \"${{ secrets.token }}\"}\n"
-        "  - artifact: kept\n  - run: {command: 'echo \"$T\" >&2; false', env: {T: \"${{ secrets.token }}\"}}\n"
+        '  - send: {text: "${{ secrets.token }}", secret: true}\n  - wait: 200ms\n'
+        '  - run:\n      command: printf %s "$T"; printf %s "$T" | base64 -w0; printf %s "$T" >kept; echo; env | sed \'s/^/e /\'\n'
+        '      env: {T: "${{ secrets.token }}"}\n'
+        '  - artifact: kept\n  - run: {command: \'echo "$T" >&2; false\', env: {T: "${{ secrets.token }}"}}\n'
     )
     done = execute(tmp_path, pipeline, FLOW_SECRET_TOKEN=secret)
     assert done.outcome == "failed"

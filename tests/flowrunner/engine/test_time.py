@@ -59,9 +59,7 @@ def test_work_that_ignores_its_limit_is_left_behind_and_told(tmp_path: Path) -> 
 
 
 def test_waiting_for_a_lease_does_not_use_the_timeout(tmp_path: Path) -> None:
-    ran = execute(
-        plan(act("a", takes=3), timeout=Duration(5), devices=["dut"]), tmp_path, lab=VirtualLab(wait=3600)
-    )
+    ran = execute(plan(act("a", takes=3), timeout=Duration(5), devices=["dut"]), tmp_path, lab=VirtualLab(wait=3600))
     assert ran.outcome == "passed"
 
 

@@ -95,7 +95,7 @@ def test_the_tree_shows_every_step(bench: Bench) -> None:
     text = plan_text(plan)
     assert all(f" {node.path}: " in text for node in plan.walk())
     assert "├─ device dut: board=virt, with video, console, power; at the end power off" in text
-    assert "├─ boot: group, up to 3 attempts on infra or device, line 12" in text
+    assert "├─ boot: group, up to 3 attempts on infra or device, line 14" in text
     assert plan.digest in text
 
 

@@ -230,7 +230,7 @@ def pipelines(draw: st.DrawFn) -> str:
             "expect": ["expect: {patterns: [{pattern: 'a+', name: a}, {prompt: '# '}], within: 5s}"],
             "measure": ["measure: {name: n, value: 3, limits: {max: 4}}"],
             "background": ["background: {run: ./serve, ready: up}"],
-            "group": ["group:", *steps(indent + "    ", depth + 1)],
+            "group": ["group:", *(steps(indent + "    ", depth + 1) if kind == "group" else [])],
         }[kind]
         if kind not in ("background",):
             lines += draw(st.lists(st.sampled_from([
