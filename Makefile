@@ -9,7 +9,8 @@ EDITOR := .cache/editor/.ready
 
 QEMU   := qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils
 GUEST  := mke2fs:e2fsprogs cpio:cpio zstd:zstd xz:xz-utils
-TOOLS  := bmaptool:bmap-tools socat:socat chromium:chromium npm:npm node:nodejs losetup:mount
+TOOLS  := bmaptool:bmap-tools socat:socat chromium:chromium npm:npm node:nodejs losetup:mount \
+          /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core
 
 .PHONY: demo test test-fast check fix bench generate clean
 

@@ -53,7 +53,7 @@ def _tick(handle: int, count: int) -> None:
 
 
 def peak_memory() -> float:
-    """The most memory that this program had, in megabytes; unlike ru_maxrss it knows nothing of the program before it."""
+    """The most memory that this program had, in megabytes; ru_maxrss would count who started it, too."""
     with open("/proc/self/status") as status:  # noqa: PTH123
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 

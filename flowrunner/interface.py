@@ -53,8 +53,8 @@ class Transport(Protocol):
 
 def call(method: Callable[P, R]) -> Callable[P, R]:
     """Mark a method as running where the hardware is; it returns an awaitable or an async iterator."""
-    kind: CallKind = "unary" if inspect.iscoroutinefunction(method) else "iterator"
-    method.__flowrunner_call__ = kind  # type: ignore[attr-defined]
+    unary = inspect.iscoroutinefunction(method)
+    method.__flowrunner_call__ = "unary" if unary else "iterator"  # type: ignore[attr-defined]
     return method
 
 

@@ -17,6 +17,9 @@ from flowrunner.errors import BenchError
 from flowrunner.interfaces.console import Console
 from flowrunner.model import Duration
 
+ANSWER = 1024
+"""Bytes of a piece that somebody may wait for at this moment; more at once is a flood."""
+
 
 class ConsoleReader:
     """Reads the console `name` as long as `run` runs.
@@ -82,8 +85,8 @@ class ConsoleReader:
                 await self.session.quiet(quiet)
 
     async def _take(self, data: bytes) -> None:
-        """Serve those who wait first, then the disk."""
-        if self.log.append(data):
+        """Serve those who wait before the disk, unless so much comes at once that it is no answer to anybody."""
+        if self.log.append(data) and len(data) < ANSWER:
             await anyio.lowlevel.checkpoint()
         masked = self.log.flush()
         if self._on_data:

@@ -10,7 +10,7 @@ import anyio.lowlevel
 from flowrunner.console.literal import required_literal
 from flowrunner.console.log import ConsoleLog
 from flowrunner.console.patterns import Line, Match, Pattern, Prompt
-from flowrunner.console.regexes import Hit, search
+from flowrunner.console.search import Hit, search
 from flowrunner.console.text import ESCAPE, for_matching, raw_length, shown, without_escapes
 
 BLOCK = 128 * 1024

@@ -47,7 +47,10 @@ async def attempt_step(
     shutil.rmtree(context.work, ignore_errors=True)
     if ending.overrun:
         run.journal.write("overrun", path=path, seconds=GRACE)
-    return _judge(ending, node, path, limit, idle)
+    result = _judge(ending, node, path, limit, idle)
+    if result.good or context.last_console is None:
+        return result
+    return replace(result, console=context.last_console.name, offset=context.last_console.end)
 
 
 async def _run(step: Step, context: StepContext, path: str) -> Outputs | None:

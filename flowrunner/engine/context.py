@@ -48,6 +48,7 @@ class StepContext(Context):
         self._deadline = deadline
         self._idle = idle
         self._tap = tap
+        self.last_console: ConsoleSession | None = None
         self._artifacts: list[tuple[str, Path]] = []
         self.folder = run.plan.file.parent
         self.work = run.scratch()
@@ -74,6 +75,7 @@ class StepContext(Context):
         held, part = self._held(path)
         session = held.console(held.lease.device.find(Console, path=part))
         held.follow(session.name, self._idle.sign)
+        self.last_console = session
         return session
 
     def path(self, text: str) -> Path:

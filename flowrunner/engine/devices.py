@@ -145,7 +145,7 @@ class _Holding:
 
     def _safe_state(self, role: str) -> dict[str, str]:
         wanted = next(request.safe_state for request in self._requests if request.role == role)
-        return {} if wanted == "keep" else dict(wanted)
+        return {} if isinstance(wanted, str) else dict(wanted)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """The drivers went down by themselves: all their devices are lost."""

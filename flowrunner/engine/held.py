@@ -100,7 +100,7 @@ class Held:
         )  # fmt: skip
 
     async def _open_console(self, part: str, client: Console) -> asyncio.Task[None]:
-        name = f"{self.role}.{part}" if part else self.role
+        name = self._run.console_name(f"{self.role}.{part}" if part else self.role)
         log = ConsoleLog(self._run.folder / f"{name}.log", clock=self._run.clock.now, mask=self._run.masker.stream())
         reader = ConsoleReader(
             name, client, log, clock=self._run.clock.now,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import secrets as random
 import shutil
 from collections.abc import Mapping, Sequence
@@ -94,6 +95,14 @@ class Runner:
                 journal.close()
                 shutil.rmtree(self.folder / "work", ignore_errors=True)
 
+    def _keep_plan(self, masker: Masker) -> None:
+        """Write the plan, with the text that it came from, beside the journal."""
+        plan = masker.data({**plan_json(self._plan), "sources": dict(self._plan.sources)})
+        try:
+            (self.folder / "plan.json").write_text(json.dumps(plan, indent=1, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise BenchError(f"{self.folder} could not be written: {error.strerror}", blame="infra") from error
+
     def _give_up(self, error: BenchError) -> None:
         """The journal cannot be written: no further step may start."""
         self._body.request(
@@ -102,7 +111,7 @@ class Runner:
 
     async def _run(self, run: Run) -> Finished:
         job = self._plan.jobs[0]
-        (self.folder / "plan.json").write_text(json.dumps(plan_json(self._plan), indent=1, ensure_ascii=False) + "\n")
+        self._keep_plan(run.masker)
         wall = datetime.now(UTC)
         run.journal.write(
             "run.started", durable=True, id=self.id, pipeline=self._plan.name, file=str(self._plan.file),
@@ -133,4 +142,7 @@ def new_id() -> str:
 
 
 def _user() -> str:
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid {os.getuid()}"
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

@@ -67,6 +67,11 @@ class Run:
         path.touch()
         return path
 
+    def console_name(self, wanted: str) -> str:
+        """`wanted`, or with a number behind it when an earlier lease of this run had a console of that name."""
+        names = itertools.chain((wanted,), (f"{wanted}~{n}" for n in itertools.count(2)))
+        return next(name for name in names if not (self.folder / f"{name}.log").exists())
+
     def output(self, path: str, data: bytes, stream: Literal["stdout", "stderr"]) -> None:
         """Journal live output of a step, masked over the borders of its pieces."""
         mask = self._streams.setdefault((path, stream), self.masker.stream())

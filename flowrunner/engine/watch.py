@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import anyio
-
 from flowrunner.console.patterns import Line
 from flowrunner.engine.halt import Halt
 from flowrunner.engine.names import seconds
@@ -28,7 +26,7 @@ async def watching(run: Run, site: Site, watches: Sequence[Watch], halt: Halt, p
         yield
     finally:
         if halt.reason and halt.reason.cause == "watch":
-            await _grace(site, watches, halt.reason)
+            await _grace(run, site, watches, halt.reason)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -54,13 +52,13 @@ async def _watch(run: Run, site: Site, watch: Watch, halt: Halt, path: str) -> N
             said=hit.text,
             console=reader.name,
             offset=hit.start,
-        )  # fmt: skip
+        )
     )
 
 
-async def _grace(site: Site, watches: Sequence[Watch], reason: Result) -> None:
+async def _grace(run: Run, site: Site, watches: Sequence[Watch], reason: Result) -> None:
     """Keep logging after a hit, so that the trace is complete; a second request to stop ends it."""
     grace = next((watch.grace for watch in watches if watch.where == reason.where), None)
     wait = seconds(grace, site.frame) if grace else None
     if wait:
-        await anyio.sleep(wait)
+        await run.last.sleep(wait)

@@ -50,8 +50,13 @@ def infer(tree: nodes.Expr, names: Names) -> Type:  # noqa: C901 one case for ea
 
 
 def _constant(value: object) -> Type:
-    kinds: tuple[tuple[type, Type], ...] = ((bool, "bool"), (int, "int"), (float, "float"), (str, "string"))
-    return next((kind for python, kind in kinds if isinstance(value, python)), "any")
+    for python, kind in _CONSTANTS:
+        if isinstance(value, python):
+            return kind
+    return "any"
+
+
+_CONSTANTS: tuple[tuple[type, Type], ...] = ((bool, "bool"), (int, "int"), (float, "float"), (str, "string"))
 
 
 def _named(tree: nodes.Expr, names: Names) -> Type:

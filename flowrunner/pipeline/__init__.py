@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowrunner.pipeline.compiler import Compiled, compile  # noqa: A004 - what it is called
+    from flowrunner.pipeline.compiler import Compiled, compile
     from flowrunner.pipeline.encode import plan_json
     from flowrunner.pipeline.text import plan_text
 

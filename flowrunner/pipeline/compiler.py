@@ -32,7 +32,7 @@ class Compiled:
     warnings: tuple[str, ...] = ()
 
 
-def compile(  # noqa: A001 - what it does
+def compile(
     path: Path,
     *,
     inputs: Map[str, Any] | None = None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowrunner.console.regexes import LIMIT, compiled
+from flowrunner.console.regexes import compiled
 from flowrunner.errors import PipelineErrors, Span, near
 from flowrunner.model import Type
 from flowrunner.pipeline.convert import facts, from_data, from_text
@@ -20,6 +20,9 @@ from flowrunner.pipeline.problems import Problems
 from flowrunner.source import Mapping, Node, load, plain
 
 MISSING = object()
+
+PATTERN_TIME = 1.0
+"""Seconds that the pattern of an input may search."""
 
 PATHS = "the path of a default starts at the pipeline's folder, that of a given value at the current one"
 
@@ -163,8 +166,15 @@ class _Reader:
             choices = [from_data(choice, one.keys.type, self._folder) for choice in one.keys.choices]
             if value not in choices:
                 raise ValueError(f"is one of {', '.join(map(str, choices))}; got '{value}'")
-        if one.keys.pattern is not None and not compiled(one.keys.pattern).fullmatch(str(value), timeout=LIMIT):
+        if one.keys.pattern is not None and not _matches(one.keys.pattern, str(value)):
             raise ValueError(f"must match {one.keys.pattern}, got '{value}'")
+
+
+def _matches(pattern: str, text: str) -> bool:
+    try:
+        return compiled(pattern).fullmatch(text, timeout=PATTERN_TIME) is not None
+    except TimeoutError as error:
+        raise ValueError(f"took longer than {PATTERN_TIME:g}s to match {pattern}") from error
 
 
 def entries(

@@ -227,10 +227,10 @@ class ScopeKeys(Model):
     queue_timeout: Limit | None = None
     """How long to wait for the devices."""
 
-    defaults: Annotated[dict[str, Any], APART] | None = None
+    defaults: Annotated[dict[str, Any], APART] = {}
     """What the steps have unless they say otherwise; the nearest scope wins, per key."""
 
-    devices: Annotated[dict[str, Any], APART] | None = None
+    devices: Annotated[dict[str, Any], APART] = {}
     """The roles, and what must fill them."""
 
     watch: Annotated[list[WatchKeys], APART] = []
@@ -242,7 +242,7 @@ class ScopeKeys(Model):
     finally_: Steps = Field(default=[], alias="finally")
     """Steps at the end, whatever happened."""
 
-    outputs: Annotated[dict[str, Any], DYNAMIC] | None = None
+    outputs: dict[str, Annotated[Any, DYNAMIC]] = {}
     """Values that the scope gives to what is behind it, and to the report."""
 
 
@@ -258,10 +258,10 @@ class PipelineKeys(ScopeKeys):
     description: str | None = None
     """What it is for."""
 
-    inputs: Annotated[dict[str, Any], APART] | None = None
+    inputs: Annotated[dict[str, Any], APART] = {}
     """Values that whoever starts the pipeline gives."""
 
-    secrets: Annotated[dict[str, Any], APART] | None = None
+    secrets: Annotated[dict[str, Any], APART] = {}
     """Values that must never be shown."""
 
     steps: Steps

@@ -11,6 +11,8 @@ from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
+from flowrunner.describe import described
+
 Path = tuple[str | int, ...]
 """The way to a value: keys and positions."""
 
@@ -69,7 +71,7 @@ def keys(model: type[BaseModel], path: Path) -> list[str]:
 def description(model: type[BaseModel], path: Path, key: str) -> str | None:
     """The first line of what a key is for."""
     for found in models(model, path):
-        for name, field in found.model_fields.items():
+        for name, field in described(found).model_fields.items():
             if key_of(name, field) == key and field.description:
                 return field.description.splitlines()[0].rstrip(".")
     return None

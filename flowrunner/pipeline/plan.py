@@ -202,5 +202,4 @@ def walk(scope: Scope) -> Iterator[Node]:
             yield from walk(node.scope)
         elif isinstance(node, Background):
             yield node.body
-        for between in node.retry.between if node.retry else ():
-            yield between
+        yield from node.retry.between if node.retry else ()

@@ -81,9 +81,9 @@ def _device(common: Common, action: str, kind: type[Step], fitted: Fitted[Any]) 
     entry = common.entries.get("device")
     given = common.fitted.values.get("device")
     given = given if isinstance(given, str) else None
-    if kind.interfaces:
-        place = common.place("device")
-        return common.here.device(given, place, f"'{action}'", *kind.interfaces)
+    wanted = kind.wants(fitted.values)
+    if wanted:
+        return common.here.device(given, common.place("device"), f"'{action}'", *wanted)
     own = entry is not None and entry not in common.here.defaults.common.values()
     if own and given is not None:
         common.here.problems.add(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from flowrunner.console.patterns import Line, Match, Pattern, Prompt, Reject
@@ -49,8 +49,17 @@ class Choice(OnePattern):
     """Who is at fault, with `outcome: errored`."""
 
 
+def _or_text(schema: dict[str, Any]) -> None:
+    """Say in the schema that text is a pattern."""
+    whole = dict(schema)
+    schema.clear()
+    schema |= {"anyOf": [{"type": "string", "format": "regex"}, whole]}
+
+
 class Rejected(OnePattern):
     """Something that must not come while waiting; text is a pattern."""
+
+    model_config = ConfigDict(json_schema_extra=_or_text)
 
     outcome: Literal["failed", "errored"] | None = None
     """What it means when it came; by default what the step's `kind` says."""

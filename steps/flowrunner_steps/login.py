@@ -8,8 +8,9 @@ import anyio
 from pydantic import Field
 
 from flowrunner.console.patterns import ConsoleSession, Line, Pattern, Prompt
-from flowrunner.console.regexes import Regex, search
+from flowrunner.console.regexes import Regex
 from flowrunner.console.scan import for_prompts
+from flowrunner.console.search import search
 from flowrunner.console.text import last_lines, shown
 from flowrunner.errors import ExpectationError
 from flowrunner.interfaces.console import Console
@@ -130,7 +131,9 @@ class _Dialogue:
     async def _see(self, waits_for: str, *answers: Answer) -> Answer:
         """Which of `answers` comes first; pokes the console when it is quiet."""
         self.waits_for = waits_for
-        wanted = [(answer, pattern) for answer in answers for pattern in self._patterns(answer)]
+        wanted: list[tuple[Answer, Pattern]] = [
+            (answer, pattern) for answer in answers for pattern in self._patterns(answer)
+        ]
         while True:
             before = self._console.end
             try:

@@ -43,7 +43,7 @@ class Act(Step):
     stubborn: bool = False
     turn: Literal["on", "off"] | None = None
     until: int = 0
-    counter: list[int] = []
+    counter: Any = None
 
     async def run(self, context: Context) -> Said | None:
         if self.turn:

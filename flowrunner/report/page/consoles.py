@@ -86,10 +86,12 @@ def _block(index: int, console: ConsoleFile, summary: Summary, anchors: Mapping[
 
 def _marks(summary: Summary, console: ConsoleFile, anchors: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Where each step began on this console, in order."""
+    past = {record.path for case in summary.cases for record in case.earlier}
     found = [(record.offsets[console.name], record) for record in summary.walk() if console.name in record.offsets]
     for offset, record in sorted(found, key=lambda pair: pair[0]):
         yield {
-            "offset": min(offset, len(console)), "label": _label(record), "outcome": record.outcome,
+            "offset": min(offset, len(console)), "outcome": record.outcome,
+            "label": _label(record, record.path if record.path in past else record.key),
             "step": anchors.get(record.path, ""), "time": record.started, "depth": record.path.count("."),
         }  # fmt: skip
     for state in summary.safe_states:
@@ -100,8 +102,8 @@ def _marks(summary: Summary, console: ConsoleFile, anchors: Mapping[str, str]) -
             }  # fmt: skip
 
 
-def _label(record: Record) -> str:
-    return plain(f"{record.path} · {record.name}" if record.name not in (record.path, record.id) else record.path)
+def _label(record: Record, path: str) -> str:
+    return plain(f"{path} · {record.name}" if record.name not in (record.path, record.id) else path)
 
 
 def _hits(summary: Summary, console: ConsoleFile) -> Iterator[dict[str, Any]]:

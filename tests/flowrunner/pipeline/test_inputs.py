@@ -62,9 +62,7 @@ def test_an_input_that_need_not_be_given_is_null(bench: Bench) -> None:
 
 
 def test_an_input_without_default_must_be_given_unless_only_the_file_is_checked(bench: Bench) -> None:
-    text = (
-        f"flow: 1\ninputs: {{x: {{type: duration}}}}\nsecrets: {{s: {{}}}}\nsteps: [{{wait: '${{{{ inputs.x }}}}'}}]\n"
-    )
+    text = "flow: 1\ninputs: {x: {type: duration}}\nsecrets: {s: {}}\nsteps: [{wait: '${{ inputs.x }}'}]\n"
     assert bench.errors(text) == [
         "2:10 missing-input: the input 'x' is required, and no value was given"
         " | give it with --input x=..., in an inputs file, or as FLOW_INPUT_X",

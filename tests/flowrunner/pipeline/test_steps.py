@@ -3,7 +3,7 @@
 import pytest
 
 from flowrunner.expressions import Expression
-from flowrunner.pipeline.plan import Backoff, Background, Block, Duration, StepNode
+from flowrunner.pipeline.plan import Background, Backoff, Block, Duration, StepNode
 from tests.support.compiler import Bench
 
 DUT = "flow: 1\ndevices: {dut: {selector: board=virt}}\nsteps:\n"

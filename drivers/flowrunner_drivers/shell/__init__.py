@@ -1,0 +1,1 @@
+"""Named commands on the host of the bench."""

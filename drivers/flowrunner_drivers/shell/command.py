@@ -1,0 +1,164 @@
+"""Commands that the owner of a bench lets a job run beside the device."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import subprocess
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import anyio
+from anyio.abc import Process
+from pydantic import Field
+
+from flowrunner.driver import Config, Driver
+from flowrunner.errors import BenchError, near
+from flowrunner.interfaces.shell import Shell, ShellOutput
+from flowrunner.model import Duration, Seconds
+from flowrunner_drivers._process import end_session, start
+
+READ = 1 << 16
+FORBIDDEN = re.compile(r"LD_\w*|PATH|PYTHONPATH|HOME|BASH_ENV|ENV|BASH_FUNC_\w*|KUBECONFIG")
+"""Variables that a job may not set: they would let it run something else than the owner wrote."""
+
+
+class Method(Config):
+    """One command."""
+
+    command: str
+    """What the shell runs; the job's arguments are `$1`, `$2` ..."""
+
+    description: str | None = None
+    """What it is for."""
+
+    timeout: Seconds | None = None
+    """Seconds that it may take, when not as long as the others."""
+
+
+class CommandShellConfig(Config):
+    """The commands."""
+
+    methods: dict[str, str | Method]
+    """The commands by name: text, or a mapping with `command`, `description` and `timeout`."""
+
+    shell: list[str] = Field(default=["bash", "-c"], min_length=1)
+    """What runs them."""
+
+    timeout: Seconds = 300.0
+    """Seconds that one may take; then it and all that it started are ended."""
+
+    cwd: Path | None = None
+    """The folder they run in."""
+
+
+class CommandShell(Driver[CommandShellConfig], Shell):
+    """Lets a job run commands of the bench's owner on its host, and no others.
+
+    Arguments come as `$1`, `$2` ..., further values as variables. When a command ends, what it left running ends too.
+
+    ```yaml
+    export:
+      tools:
+        type: shell.command
+        config:
+          methods:
+            temperature: cat /sys/class/thermal/thermal_zone0/temp
+            relay: {command: 'usbrelay "$1=$2"', description: Switch a relay, timeout: 5s}
+    ```
+    """
+
+    aliases = ("jumpstarter_driver_shell.driver.Shell",)
+
+    async def get_methods(self) -> list[str]:
+        return list(self.config.methods)
+
+    async def call_method(
+        self, method: str, arguments: Sequence[str] = (), env: Mapping[str, str] | None = None
+    ) -> AsyncIterator[ShellOutput]:
+        found = self._find(method)
+        _check(env or {})
+        timeout = found.timeout or self.config.timeout
+        command = [*self.config.shell, found.command, method, *arguments]
+        deadline = anyio.current_time() + timeout
+        with _Outputs() as outputs:
+            process = await start(
+                command, stdin=subprocess.DEVNULL, stdout=outputs.handles[0], stderr=outputs.handles[1],
+                env={**os.environ, **(env or {})}, cwd=self.config.cwd,
+            )  # fmt: skip
+            try:
+                async for piece in outputs.of(process, deadline):
+                    yield piece
+            except TimeoutError as error:
+                raise BenchError(f"method '{method}' had not ended after {Duration(timeout)}") from error
+            finally:
+                await end_session(process)
+            yield ShellOutput(status=process.returncode)
+
+    def _find(self, name: str) -> Method:
+        if name not in self.config.methods:
+            raise BenchError(f"there is no method '{name}'", blame="config", help=near(name, self.config.methods))
+        found = self.config.methods[name]
+        return Method(command=found) if isinstance(found, str) else found
+
+
+def _check(env: Mapping[str, str]) -> None:
+    for name in env:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name) or FORBIDDEN.fullmatch(name):
+            raise BenchError(f"a job may not set the variable '{name}'", blame="config", help="use another name")
+
+
+class _Outputs:
+    """The two outputs of a process, read as they come."""
+
+    def __enter__(self) -> _Outputs:
+        self._selector = selectors.EpollSelector()
+        pairs = {stream: os.pipe() for stream in ("stdout", "stderr")}
+        self.handles = [theirs for _, theirs in pairs.values()]
+        for stream, (ours, _) in pairs.items():
+            self._selector.register(ours, selectors.EVENT_READ, stream)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for handle in (*self.handles, *(key.fd for key in self._selector.get_map().values())):
+            os.close(handle)
+        self._selector.close()
+
+    async def of(self, process: Process, deadline: float) -> AsyncGenerator[ShellOutput]:
+        """Each piece until the process has ended, and nobody can print any more.
+
+        Raises:
+            TimeoutError: that did not come before `deadline`.
+        """
+        while self.handles:
+            os.close(self.handles.pop())
+        with _watching(process) as end:
+            if end is not None:
+                self._selector.register(end, selectors.EVENT_READ, "end")
+            while self._selector.get_map():
+                with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
+                    await anyio.wait_readable(self._selector.fileno())
+                for key, _ in self._selector.select(0):
+                    if key.fd == end:
+                        self._selector.unregister(key.fd)
+                        await end_session(process)
+                    elif data := os.read(key.fd, READ):
+                        yield ShellOutput(stdout=data) if key.data == "stdout" else ShellOutput(stderr=data)
+                    else:
+                        self._selector.unregister(key.fd)
+                        os.close(key.fd)
+
+
+@contextmanager
+def _watching(process: Process) -> Iterator[int | None]:
+    """A handle that can be read when the process has ended; None when it has already."""
+    handle = None
+    with suppress(ProcessLookupError):
+        handle = os.pidfd_open(process.pid)
+    try:
+        yield handle
+    finally:
+        if handle is not None:
+            os.close(handle)
