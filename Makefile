@@ -7,6 +7,7 @@ READY  := $(VENV)/.ready
 PEERS  := .cache/peers/.ready
 EDITOR := .cache/editor/.ready
 
+BUSYBOX := busybox:busybox-static
 QEMU   := qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils
 GUEST  := mke2fs:e2fsprogs cpio:cpio zstd:zstd xz:xz-utils
 TOOLS  := bmaptool:bmap-tools socat:socat chromium:chromium npm:npm node:nodejs losetup:mount \
@@ -20,7 +21,7 @@ demo: $(READY)
 	$(BIN)/flow run pipelines/boot-test.yaml
 
 test: $(READY) $(EDITOR) check
-	@tools/need.sh $(QEMU) $(GUEST) $(TOOLS)
+	@tools/need.sh $(QEMU) $(GUEST) $(TOOLS) $(BUSYBOX)
 	@$(BIN)/python tools/build_guest.py
 	$(BIN)/pytest -q -m "not machine and not browser and not editor" -n 2
 	$(BIN)/pytest -q -m "machine or browser or editor"

@@ -95,6 +95,10 @@ class Context(ABC):
         """The console session of the step's device."""
 
     @abstractmethod
+    def skip_output(self) -> None:
+        """Let what the step's device has printed so far count no more: nothing waits for it from here on."""
+
+    @abstractmethod
     def path(self, text: str) -> Path:
         """A path of the author's, relative to the pipeline's folder."""
 

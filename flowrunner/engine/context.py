@@ -78,6 +78,10 @@ class StepContext(Context):
         self.last_console = session
         return session
 
+    def skip_output(self) -> None:
+        held, _ = self._held(None)
+        held.skip_output()
+
     def path(self, text: str) -> Path:
         return self.folder / Path(text).expanduser()
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import anyio
 
 from flowrunner.console.log import ConsoleLog
-from flowrunner.console.patterns import Match
+from flowrunner.console.patterns import Line, Match
 from flowrunner.console.reader import ConsoleReader
 from flowrunner.engine.halt import Halt
 from flowrunner.engine.lab import Lease
@@ -57,6 +57,11 @@ class Held:
     def ends(self) -> dict[str, int]:
         """How far each console has come, in bytes."""
         return {reader.name: reader.session.end for reader in self._readers.values()}
+
+    def skip_output(self) -> None:
+        """Move the cursor of each console to its end."""
+        for reader in self._readers.values():
+            reader.session.skip()
 
     def follow(self, console: str, sign: Callable[[], None]) -> None:
         """Call `sign` whenever the console prints, as long as the caller's task runs."""
@@ -125,7 +130,7 @@ class Held:
     def _matched(self, console: str, match: Match) -> None:
         self._run.journal.write(
             "match", path=CURRENT.get(), console=console, start=match.start, end=match.end, text=match.text,
-            pattern=getattr(match.pattern, "regex", None) if hasattr(match.pattern, "name") else None,
+            pattern=match.pattern.regex if isinstance(match.pattern, Line) else match.pattern.text,
             groups=match.groups,
         )  # fmt: skip
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from flowrunner.console.patterns import Line
 from flowrunner.engine.halt import Halt
 from flowrunner.engine.names import seconds
-from flowrunner.engine.result import Result
+from flowrunner.engine.result import Result, of_error
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import Run
+from flowrunner.errors import FlowrunnerError
 from flowrunner.interfaces.console import Console
 from flowrunner.model import Outcome
 from flowrunner.pipeline.plan import Watch
@@ -36,7 +38,11 @@ async def _watch(run: Run, site: Site, watch: Watch, halt: Halt, path: str) -> N
     role, _, part = (watch.device or next(iter(site.held))).partition(".")
     held = site.held[role]
     reader = held.reader(held.lease.device.find(Console, path=part))
-    hit = await reader.watch(Line(watch.pattern), start=reader.session.end)
+    try:
+        hit = await reader.watch(Line(watch.pattern), start=reader.session.end)
+    except FlowrunnerError as error:
+        halt.request(replace(of_error(error, kind="test", path=path, where=watch.where), cause="watch"))
+        return
     run.journal.write(
         "match", path=path, console=reader.name, start=hit.start, end=hit.end, text=hit.text,
         pattern=watch.pattern, groups=hit.groups,

@@ -41,25 +41,28 @@ class Subject:
 
     def key(self, path: Path) -> Span:
         """The place of the key, or the item, that `path` ends with."""
-        node: Node | None = self.node
-        place = self.anchor
-        for part in path:
-            if isinstance(node, Mapping) and (key := node.key(str(part))):
-                place, node = key.where, node.get(str(part))
-            elif isinstance(node, Sequence) and isinstance(part, int):
-                node = node.items[part]
-                place = node.where
-        return place
+        if not path:
+            return self.anchor
+        around, last = self._node(path[:-1]), path[-1]
+        if isinstance(around, Mapping):
+            key = around.key(str(last))
+            return key.where if key else self.anchor
+        item = self._node(path)
+        return item.where if item else self.anchor
 
     def value(self, path: Path) -> Span:
         """The place of the value at `path`."""
+        node = self._node(path)
+        return node.where if node and path else self.anchor
+
+    def _node(self, path: Path) -> Node | None:
         node: Node | None = self.node
         for part in path:
             if isinstance(node, Mapping):
                 node = node.get(str(part))
             elif isinstance(node, Sequence) and isinstance(part, int):
                 node = node.items[part]
-        return node.where if node and path else self.anchor
+        return node
 
 
 CONVERSIONS: Map[str, str] = {

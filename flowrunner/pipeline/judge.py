@@ -56,20 +56,31 @@ def _located(data: Any, error: ErrorDetails) -> Complaint:
 def _walk(whole: Any, complaint: Complaint) -> Complaint:
     """Follow the validator's location through the data; what is no key of it names a branch or a missing key."""
     path, rest = complaint.path, complaint.rest
-    data: Any = whole
+    data = whole
     for step in path:
-        data = data[step]
+        data = _child(data, step)
     while rest:
         part = rest[0]
-        inside = part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data))
-        if inside:
-            data = data[part]
+        child = _child(data, part)
+        if child is not _NOTHING:
+            data = child
         elif complaint.error["type"] == "missing" and len(rest) == 1:
             break
         else:
             return replace(complaint, path=path, fork=path, branch=str(part), rest=rest[1:])
         path, rest = (*path, part), rest[1:]
     return replace(complaint, path=path, rest=rest)
+
+
+_NOTHING = object()
+
+
+def _child(data: Any, part: str | int) -> Any:
+    if isinstance(data, Map):
+        return data.get(part, _NOTHING)
+    if isinstance(data, list) and isinstance(part, int) and part < len(data):
+        return data[part]
+    return _NOTHING
 
 
 def _thin(complaints: list[Complaint], data: Any) -> list[Complaint]:

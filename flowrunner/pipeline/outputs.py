@@ -33,14 +33,14 @@ def type_of(annotation: Any) -> Type:
     if origin is Annotated:
         return type_of(get_args(annotation)[0])
     if origin is Literal:
-        kinds = {type_of(type(value)) for value in get_args(annotation)}
+        kinds: set[Type] = {type_of(type(value)) for value in get_args(annotation)}
         return kinds.pop() if len(kinds) == 1 else "any"
     kind = origin or annotation
     if not isinstance(kind, type):
         return "any"
-    found = next((name for scalar, name in SCALARS.items() if issubclass(kind, scalar)), None)
-    if found:
-        return found
+    for scalar, name in SCALARS.items():
+        if issubclass(kind, scalar):
+            return name
     if issubclass(kind, BaseModel | Mapping):
         return "map"
     return "list" if issubclass(kind, Sequence) and not issubclass(kind, bytes) else "any"

@@ -8,6 +8,7 @@ from typing import Any
 
 from flowrunner.errors import Span
 from flowrunner.interfaces.console import Console
+from flowrunner.model import Type
 from flowrunner.pipeline import plan
 from flowrunner.pipeline.actions import Parts, take_apart
 from flowrunner.pipeline.background import compile_background
@@ -90,7 +91,7 @@ def _block(here: Here, parts: Parts, position: int) -> plan.Block:
     common = read_common(here, replace(parts, common=kept), position, defaults=False)
     before = here.known.defined()
     scope = compile_scope(common.inner, entries, steps, parts.action.where)
-    types = {name: type_of_value(value) for name, value in scope.outputs.items()}
+    types: dict[str, Type] = {name: type_of_value(value) for name, value in scope.outputs.items()}
     fields = common.fields(common.id or action, _between)
     here.known.define(common.id, types)
     if "foreach" in common.entries:

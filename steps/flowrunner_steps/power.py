@@ -32,7 +32,8 @@ class PowerOutputs(Outputs):
 class Power(Step):
     """Turn the target on or off, cycle it, or read what it draws.
 
-    On when on already, and off when off already, is no error.
+    On when on already, and off when off already, is no error. What the consoles of the device printed before a change of
+    power is not waited for any more: an `expect` behind it is about the new boot.
 
     ```yaml
     steps:
@@ -70,6 +71,8 @@ class Power(Step):
 
     async def run(self, context: Context) -> PowerOutputs:
         power = context.use(PowerInterface)
+        if self.action != "read":
+            context.skip_output()
         readings: list[PowerReading] = []
         match self.action:
             case "on":

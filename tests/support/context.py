@@ -80,6 +80,10 @@ class RecordingContext(Context):
         assert self._device, "the test gave no device"
         return self._device.at(path.partition(".")[2]).client
 
+    def skip_output(self) -> None:
+        for session in self._consoles.values():
+            session.skip()
+
     def console(self, path: str | None = None) -> ConsoleSession:
         return self._consoles[path] if path else next(iter(self._consoles.values()))
 

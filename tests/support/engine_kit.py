@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,10 @@ from tests.support.virtual_clock import run_virtual
 HERE = Span("test.yaml", 1, 1, 1, 2)
 
 
+TALLIES: Counter[str] = Counter()
+"""How often each tally was counted."""
+
+
 class Said(Outputs):
     """What `Act` returns."""
 
@@ -43,7 +48,7 @@ class Act(Step):
     stubborn: bool = False
     turn: Literal["on", "off"] | None = None
     until: int = 0
-    counter: Any = None
+    tally: str = ""
 
     async def run(self, context: Context) -> Said | None:
         if self.turn:
@@ -60,8 +65,8 @@ class Act(Step):
 
     def _end(self, context: Context) -> None:
         if self.until:
-            self.counter.append(1)
-            if len(self.counter) >= self.until:
+            TALLIES[self.tally] += 1
+            if TALLIES[self.tally] >= self.until:
                 return
         match self.then:
             case "fail":

@@ -6,8 +6,7 @@ import os
 import re
 import selectors
 import subprocess
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -134,31 +133,19 @@ class _Outputs:
         """
         while self.handles:
             os.close(self.handles.pop())
-        with _watching(process) as end:
-            if end is not None:
-                self._selector.register(end, selectors.EVENT_READ, "end")
-            while self._selector.get_map():
-                with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
-                    await anyio.wait_readable(self._selector.fileno())
-                for key, _ in self._selector.select(0):
-                    if key.fd == end:
-                        self._selector.unregister(key.fd)
-                        await end_session(process)
-                    elif data := os.read(key.fd, READ):
-                        yield ShellOutput(stdout=data) if key.data == "stdout" else ShellOutput(stderr=data)
-                    else:
-                        self._selector.unregister(key.fd)
-                        os.close(key.fd)
-
-
-@contextmanager
-def _watching(process: Process) -> Iterator[int | None]:
-    """A handle that can be read when the process has ended; None when it has already."""
-    handle = None
-    with suppress(ProcessLookupError):
-        handle = os.pidfd_open(process.pid)
-    try:
-        yield handle
-    finally:
-        if handle is not None:
-            os.close(handle)
+        try:
+            self._selector.register(os.pidfd_open(process.pid), selectors.EVENT_READ, "end")
+        except ProcessLookupError:
+            await end_session(process)
+        while self._selector.get_map():
+            with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
+                await anyio.wait_readable(self._selector.fileno())
+            for key, _ in self._selector.select(0):
+                data = b"" if key.data == "end" else os.read(key.fd, READ)
+                if data:
+                    yield ShellOutput(stdout=data) if key.data == "stdout" else ShellOutput(stderr=data)
+                    continue
+                self._selector.unregister(key.fd)
+                os.close(key.fd)
+                if key.data == "end":
+                    await end_session(process)  # what it left running would keep its outputs open

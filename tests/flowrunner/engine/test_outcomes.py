@@ -64,7 +64,7 @@ def test_a_failed_step_is_not_retried_unless_failed_is_listed(tmp_path: Path) ->
 def test_retries_are_attempts_of_one_result(tmp_path: Path) -> None:
     backoff = Backoff(initial=Duration(5), factor=2, max=Duration(8))
     retry = Retry(attempts=4, on=("infra",), backoff=backoff, between=(act("a.between.x"),))
-    ran = execute(plan(act("a", then="infra", until=4, counter=[], retry=retry)), tmp_path)
+    ran = execute(plan(act("a", then="infra", until=4, tally=str(tmp_path), retry=retry)), tmp_path)
     assert (ran.outcome, ran.record("a")["attempts"]) == ("passed", 4)
     assert [event["pause"] for event in ran.of("attempt.finished")] == [5, 8, 8, None]
     assert [event["path"] for event in ran.of("step.finished")] == [

@@ -28,7 +28,7 @@ def test_text_becomes_a_value_of_the_type(bench: Bench, kind: str, text: str, va
     assert values(bench, f"{{x: {{type: {kind}}}}}", inputs={"x": text}) == {"x": value}
     found = values(bench, f"{{x: {{type: {kind}}}}}", environment={"FLOW_INPUT_X": text})
     assert found == {"x": value}
-    assert type(found["x"]) is type(value)  # type: ignore[index]
+    assert type(found["x"]) is type(value)
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_the_good_pipeline_is_good() -> None:
 
 
 @given(st.sampled_from(TOKENS), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_mutated_token_is_touched_by_an_error(token: tuple[Scalar, str], data: st.DataObject) -> None:
     node, _ = token
     text = node.text
@@ -182,7 +182,7 @@ def test_a_mutated_token_is_touched_by_an_error(token: tuple[Scalar, str], data:
 
 
 @given(st.lists(st.sampled_from(TOKENS), min_size=2, max_size=3, unique_by=lambda token: token[0].where))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_all_errors_come_at_once_and_mending_one_reveals_none_of_an_earlier_stage(
     chosen: list[tuple[Scalar, str]],
 ) -> None:
@@ -254,7 +254,7 @@ def pipelines(draw: st.DrawFn) -> str:
 
 
 @given(pipelines())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_valid_pipeline_compiles_to_the_same_plan_each_time(text: str) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "test.yaml"

@@ -3,7 +3,8 @@
 import pytest
 
 from flowrunner.expressions import Expression
-from flowrunner.pipeline.plan import Background, Backoff, Block, Duration, StepNode
+from flowrunner.model import Duration
+from flowrunner.pipeline.plan import Background, Backoff, Block, StepNode
 from tests.support.compiler import Bench
 
 DUT = "flow: 1\ndevices: {dut: {selector: board=virt}}\nsteps:\n"
