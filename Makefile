@@ -35,14 +35,14 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/python tools/generate.py --check
+	$(BIN)/python -m tools.generate --check
 
 fix: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 generate: $(READY)
-	$(BIN)/python tools/generate.py
+	$(BIN)/python -m tools.generate
 
 bench: $(READY) $(PEERS)
 	@tools/need.sh $(QEMU) $(GUEST) $(TOOLS)

@@ -1,0 +1,129 @@
+"""How each driver is set up for the suites: a driver without a rig fails `test_rigs`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pytest
+from PIL import Image as Picture
+
+from flowrunner.driver import Driver
+from flowrunner.interface import ByteStream, Direct, Interface
+from flowrunner.interfaces.console import Console
+from flowrunner.interfaces.power import Power
+from flowrunner.interfaces.storage import Flasher
+from flowrunner.plugins import load
+from tests.support.machines import BytesImage, echo_disk, read_until
+
+I = TypeVar("I", bound=Interface)  # noqa: E741
+
+Config = Callable[[Path], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Rig:
+    """One driver: its config below a folder, and what its parts need to be tried.
+
+    `boots` is what its console shows once it is up (None: nothing has to be done), `methods` what its shell offers.
+    """
+
+    type: str
+    config: Config
+    boots: bytes | None = None
+    image: bytes | None = None
+    methods: dict[str, bytes] = field(default_factory=dict)
+    marks: tuple[pytest.MarkDecorator, ...] = ()
+
+    def make(self, folder: Path) -> Driver[Any]:
+        """The driver."""
+        return load("flowrunner.drivers", Driver, self.type).make(self.config(folder))
+
+
+SCRATCH = Path("nowhere")
+"""Where nothing is opened: drivers are made here only to look at them."""
+
+
+def _pictures(folder: Path) -> dict[str, Any]:
+    if folder != SCRATCH:
+        Picture.new("RGB", (8, 8), "red").save(folder / "screen.png")
+    return {"path": folder / "screen.png"}
+
+
+def _lamp(folder: Path) -> dict[str, Any]:
+    lamp = folder / "lamp"
+    return {"on": f"touch {lamp}", "off": ["rm", "-f", str(lamp)], "read": "echo 5.0 0.5", "interval": 0}
+
+
+QEMU: dict[str, Any] = {"accel": "tcg", "mem": "32M", "smp": 1, "network": False}
+
+RIGS = (
+    Rig("console.process", lambda _: {"command": ["cat"], "raw": True}),
+    Rig("console.serial", lambda _: {"url": "loop://"}),
+    Rig("machine.qemu", lambda _: QEMU, boots=b"!ready> ", image=echo_disk(), marks=(pytest.mark.machine,)),
+    Rig("machine.virtual", lambda _: {"boot_time": 0}, boots=b"login: ", methods={"echo": b"\n"}),
+    Rig("power.command", _lamp),
+    Rig("power.virtual", lambda _: {"interval": 0}),
+    Rig("shell.command", lambda _: {"methods": {"hello": "echo hello"}}, methods={"hello": b"hello\n"}),
+    Rig("storage.file", lambda folder: {"path": folder / "disk", "size": "64MiB"}),
+    Rig("video.file", _pictures),
+)
+
+
+def parts(driver: Driver[Any], interface: type[Interface], path: str = "") -> Iterator[tuple[str, Driver[Any]]]:
+    """The parts of a driver that offer `interface`, with their paths."""
+    if isinstance(driver, interface):
+        yield path, driver
+    for name, child in driver.children.items():
+        yield from parts(child, interface, f"{path}.{name}".lstrip("."))
+
+
+def over(interface: type[Interface]) -> pytest.MarkDecorator:
+    """Run a test over each part of each rig that offers `interface`, as `rig` and `path`."""
+    found = [
+        pytest.param(rig, path, id=f"{rig.type}{':' if path else ''}{path}", marks=rig.marks)
+        for rig in RIGS
+        for path, _ in parts(rig.make(SCRATCH), interface)
+    ]
+    return pytest.mark.parametrize(("rig", "path"), found)
+
+
+@dataclass
+class Bench:
+    """An open driver."""
+
+    driver: Driver[Any]
+
+    def client(self, interface: type[I], path: str | None = None) -> I:
+        """The client of the part at `path`, or of the first one that offers `interface`."""
+        found = dict(parts(self.driver, interface))
+        part = found[path] if path is not None else next(iter(found.values()))
+        return interface.client(Direct(cast("Interface", part)))
+
+    def has(self, interface: type[Interface]) -> bool:
+        """Whether any part offers it."""
+        return any(True for _ in parts(self.driver, interface))
+
+
+@asynccontextmanager
+async def opened(rig: Rig, folder: Path) -> AsyncIterator[Bench]:
+    """The driver, open; what it boots is flashed."""
+    driver = rig.make(folder)
+    async with driver.opened():
+        bench = Bench(driver)
+        if rig.image is not None:
+            await bench.client(Flasher).flash(BytesImage(rig.image))
+        yield bench
+
+
+@asynccontextmanager
+async def running(rig: Rig, path: str, folder: Path) -> AsyncIterator[tuple[Bench, ByteStream]]:
+    """The driver with its console connected, and powered on if that is what it takes."""
+    async with opened(rig, folder) as bench, bench.client(Console, path).connect() as stream:
+        if rig.boots is not None:
+            await bench.client(Power).on()
+            await read_until(stream, rig.boots)
+        yield bench, stream
