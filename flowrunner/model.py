@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -181,6 +182,21 @@ class _Before:
 
 Seconds = Annotated[float, Field(ge=0), _Before()]
 """Seconds in a driver's configuration and in a call: a number, or text with a unit."""
+
+
+class _Beside:
+    """Resolves a path against the folder that the validation's context names."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def resolve(path: Path, info: core_schema.ValidationInfo) -> Path:
+            folder = (info.context or {}).get("folder")
+            return Path(folder, path.expanduser()) if folder else path
+
+        return core_schema.with_info_after_validator_function(resolve, handler(source))
+
+
+FilePath = Annotated[Path, _Beside()]
+"""A path in a driver's config: relative ones start in the folder of the file that they are written in."""
 
 
 class Version(str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -38,7 +39,7 @@ def checked(model: type[M], node: Node) -> M:
         PipelineErrors: all that does not fit, each at its key or value.
     """
     try:
-        return model.model_validate(plain(node))
+        return model.model_validate(plain(node), context={"folder": Path(node.where.file).parent})
     except ValidationError as error:
         raise PipelineErrors(_explain(model, node, detail) for detail in error.errors()) from error
 

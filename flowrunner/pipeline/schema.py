@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 from typing import Any
 
 from pydantic import BaseModel
 
 from flowrunner.pipeline.actions import COMMON, SCOPE
 from flowrunner.pipeline.devices import interface_names
+from flowrunner.pipeline.judge import judge
 from flowrunner.pipeline.language import (
     CommonKeys,
     DefaultKeys,
@@ -90,13 +93,14 @@ class Definitions(dict[str, Schema]):
         self.update({renamed[one]: _renamed(schema, renamed) for one, schema in inner.items()})
         whole = {"title": name, **_renamed(whole, renamed)}
         description = whole.pop("description")
-        choices = [whole] if whole.get("required") else [whole, {"type": "null", "title": "nothing"}]
+        choices = [whole, {"type": "null", "title": "nothing"}] if judge(kind, {})[0] else [whole]
         if kind.shorthand:
             field = whole["properties"][key_of(kind.shorthand, kind.model_fields[kind.shorthand])]
             scalar = {key: value for key, value in field.items() if key not in ("default", "description")}
             choices.insert(0, _without_containers(scalar))
-        shown = _examples(name, examples(kind))
-        return {"description": description, **({"examples": shown} if shown else {}), **either(*choices)}
+        shown = [value for value in _examples(name, examples(kind)) if isinstance(value, str)]
+        about = {"description": description, "markdownDescription": inspect.getdoc(kind) or description}
+        return {**about, **({"examples": shown} if shown else {}), **either(*choices)}
 
 
 def _renamed(schema: Any, names: dict[str, str]) -> Any:
@@ -120,7 +124,7 @@ def _without_containers(schema: Schema) -> Schema:
 
 
 def _examples(action: str, text: str) -> list[Any]:
-    """The values of an action in the YAML of its docstring."""
+    """The values of an action in the YAML of its docstring. Editors offer scalars; they spoil mappings."""
     root = parse(text, action).root
     pipeline = plain(root) if root is not None else {}
     return [step[action] for step in pipeline.get("steps", []) if action in step]
@@ -140,13 +144,22 @@ def _step(definitions: Definitions) -> Schema:
         "properties": {
             **{name: {"$ref": f"{REF}{name}", "description": _first(schema)} for name, schema in actions.items()},
             **_blocks(definitions, set(actions)),
-            **common,
+            **{key: _told(value) for key, value in common.items()},
             **scope,
         },
         "additionalProperties": False,
         "minProperties": 1,
     }
     return whole
+
+
+def _told(schema: Schema) -> Schema:
+    """`schema` with its default in words: editors write a `default` into every new step."""
+    if "default" not in schema:
+        return schema
+    rest = {key: value for key, value in schema.items() if key != "default"}
+    default = json.dumps(schema["default"])
+    return {**rest, "description": f"{schema['description']} The default is {default}."}
 
 
 def _first(schema: Schema) -> str:

@@ -6,7 +6,6 @@ import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 
 import anyio
 from anyio.abc import Process
@@ -14,6 +13,7 @@ from anyio.abc import Process
 from flowrunner.driver import Config, Driver
 from flowrunner.interface import ByteStream
 from flowrunner.interfaces.console import Console
+from flowrunner.model import FilePath
 from flowrunner_drivers._process import Command, end_session, start
 from flowrunner_drivers._pty import at_terminal
 
@@ -33,7 +33,7 @@ class ProcessConsoleConfig(Config):
     env: dict[str, str] = {}
     """Variables added to its environment."""
 
-    cwd: Path | None = None
+    cwd: FilePath | None = None
     """The folder it runs in."""
 
 

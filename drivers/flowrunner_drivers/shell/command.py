@@ -7,7 +7,6 @@ import re
 import selectors
 import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from pathlib import Path
 
 import anyio
 from anyio.abc import Process
@@ -16,7 +15,7 @@ from pydantic import Field
 from flowrunner.driver import Config, Driver
 from flowrunner.errors import BenchError, near
 from flowrunner.interfaces.shell import Shell, ShellOutput
-from flowrunner.model import Duration, Seconds
+from flowrunner.model import Duration, FilePath, Seconds
 from flowrunner_drivers._process import end_session, start
 
 READ = 1 << 16
@@ -49,7 +48,7 @@ class CommandShellConfig(Config):
     timeout: Seconds = 300.0
     """Seconds that one may take; then it and all that it started are ended."""
 
-    cwd: Path | None = None
+    cwd: FilePath | None = None
     """The folder they run in."""
 
 

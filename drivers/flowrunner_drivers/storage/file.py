@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -17,7 +16,7 @@ from flowrunner.errors import BenchError
 from flowrunner.image import Medium, write_image
 from flowrunner.image.linux import device_size, forget
 from flowrunner.interfaces.storage import Flasher, Image, Written
-from flowrunner.model import Duration, Seconds, Size
+from flowrunner.model import Duration, FilePath, Seconds, Size
 
 CHUNK = 1 << 20
 ABSENT = (errno.ENOENT, errno.ENXIO, errno.ENOMEDIUM, errno.EIO, errno.ENODEV)
@@ -27,7 +26,7 @@ ABSENT = (errno.ENOENT, errno.ENXIO, errno.ENOMEDIUM, errno.EIO, errno.ENODEV)
 class FileStorageConfig(Config):
     """The medium."""
 
-    path: Path
+    path: FilePath
     """A block device such as `/dev/disk/by-id/usb-...`, or a file, which is made when it is not there."""
 
     size: Size | None = None

@@ -12,6 +12,7 @@ import anyio.to_thread
 from flowrunner.driver import Config, Driver
 from flowrunner.errors import BenchError
 from flowrunner.interfaces.video import Video
+from flowrunner.model import FilePath
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -19,7 +20,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 class FileVideoConfig(Config):
     """Where the pictures are."""
 
-    path: Path
+    path: FilePath
     """A PNG or JPEG file, or a folder of them: its pictures come in turn, by name."""
 
     loop: bool = True

@@ -1,8 +1,11 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from flowrunner.bench.bench import Bench
+from flowrunner.bench.config import load_exporter
 from flowrunner.errors import PipelineErrors
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.machine import Machine
@@ -176,3 +179,17 @@ def test_suggests_what_was_meant(bench: Make, text: str, advice: str) -> None:
     with pytest.raises(PipelineErrors) as caught:
         bench(text)
     assert any(advice in (error.help or "") for error in caught.value.errors)
+
+
+async def test_relative_paths_of_a_config_start_in_the_folder_of_its_file(tmp_path: Path) -> None:
+    folder = tmp_path / "exporters"
+    folder.mkdir()
+    Image.new("RGB", (2, 2)).save(folder / "shot.png")
+    file = folder / "e.yaml"
+    file.write_text("export:\n  screen: {type: video.file, config: {path: shot.png}}\n")
+    made = Bench(load_exporter(file), "dut")
+    device = made.device()
+    async with made.opened():
+        screen = device.at("screen").client
+        assert isinstance(screen, Video)
+        assert await screen.snapshot() == (folder / "shot.png").read_bytes()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import platform
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from flowrunner.driver import Config
-from flowrunner.model import Model, Seconds, Size
+from flowrunner.model import FilePath, Model, Seconds, Size
 
 Arch = Literal["x86_64", "aarch64"]
 Format = Literal["raw", "qcow2", "vmdk"]
@@ -71,20 +70,20 @@ class QemuConfig(Config):
     accel: Literal["auto", "tcg", "kvm"] = "auto"
     """The accelerator. auto takes kvm only after a tiny guest has run under it, once per boot of the host."""
 
-    default_partitions: dict[str, Path] = {}
+    default_partitions: dict[str, FilePath] = {}
     """Files by what they are: root, bios, OVMF_CODE.fd, OVMF_VARS.fd. Flashing never changes them; what the guest
     writes to such a root is lost when the power goes off."""
 
-    kernel: Path | None = None
+    kernel: FilePath | None = None
     """A kernel to boot directly, without firmware."""
 
-    initrd: Path | None = None
+    initrd: FilePath | None = None
     """The initial RAM disk that goes with the kernel."""
 
     append: str | None = None
     """The kernel's command line."""
 
-    disk: Path | None = None
+    disk: FilePath | None = None
     """The file that is the machine's disk; it stays. Without it the disk is gone when the bench closes."""
 
     disk_size: QemuSize | None = None
