@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.harness import Row
@@ -32,12 +33,8 @@ def measure() -> Iterator[Row]:
     for name, bmap in (("disk.img", False), ("disk.img", True), ("disk.img.xz", False), ("disk.img.zst", False),
                        ("disk.img.xz", True), ("disk.img.zst", True)):  # fmt: skip
         image, peers = images[name], commands(images[name], target, bmap=bmap)
-
-        def ours(image: Path = image, bmap: bool = bmap) -> float:
-            return flash(image, target, bmap=bmap)
-
-        contenders: dict[str, Callable[[], float]] = {"ours": ours}
-        contenders |= {peer: (lambda command=command: run(command, target)) for peer, command in peers.items()}
+        contenders: dict[str, Callable[[], float]] = {"ours": partial(flash, image, target, bmap=bmap)}
+        contenders |= {peer: partial(run, command, target) for peer, command in peers.items()}
         seconds = contest(contenders, target)
         best = min(peers, key=seconds.__getitem__)
         others = ", ".join(f"{peer} {seconds[peer]:.3g} s" for peer in peers if peer != best)

@@ -32,7 +32,7 @@ def measure() -> Iterator[Row]:
 
 def pipeline(steps: int) -> str:
     """A pipeline of so many steps, with expressions and references."""
-    head = "flow: 1\nname: many\ninputs: {budget: {type: duration, default: 25s}}\ndevices: {dut: {selector: board=virt}}\n"
+    head = "flow: 1\nname: many\ninputs: {budget: {type: duration, default: 25s}}\ndevices: {dut: board=virt}\n"
     body = "".join(
         f"  - id: s{n}\n    expect: {{pattern: 'U-Boot (?P<version>\\S+)', within: '${{{{ inputs.budget }}}}'}}\n"
         f"    timeout: 10m\n    retry: {{attempts: 2, on: [infra]}}\n"

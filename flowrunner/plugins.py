@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import MappingProxyType
-from typing import Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from flowrunner.errors import FlowrunnerError, near
 
@@ -68,11 +68,11 @@ def load(group: Group, base: type[T], name: str) -> type[T]:
     """
     if name not in types(group):
         raise UnknownType(group, name)
-    return cast("type[T]", _load(types(group)[name], cast("type[object]", base)))
+    return cast("type[T]", _load(types(group)[name], base))
 
 
 @cache
-def _load(path: str, base: type[object]) -> type[object]:
+def _load(path: str, base: Any) -> type[object]:
     try:
         module = import_module(path)
     except ImportError as error:

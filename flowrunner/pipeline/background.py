@@ -39,7 +39,8 @@ def compile_background(here: Here, parts: Parts, position: int) -> plan.Backgrou
     if len(commands) != 1:
         return None
     command, node = commands[0]
-    inside = Parts(value, command, node, common={n: kept[n] for n in ("kind", "device") if n in kept}, scope={})
+    around = {**here.defaults.common, **kept}
+    inside = Parts(value, command, node, common={n: e for n, e in around.items() if n in ("kind", "device")}, scope={})
     body_common = read_common(common.inner, inside, 1, defaults=False)
     kind = find_action(here.problems, str(command.value), command.where)
     if kind is None:

@@ -97,7 +97,8 @@ class Definitions(dict[str, Schema]):
         if kind.shorthand:
             field = whole["properties"][key_of(kind.shorthand, kind.model_fields[kind.shorthand])]
             scalar = {key: value for key, value in field.items() if key not in ("default", "description")}
-            choices.insert(0, _without_containers(scalar))
+            # Editors blame the first of two shapes when neither fits: words are first, any text is last.
+            choices.insert(0 if "enum" in str(scalar) else len(choices), _without_containers(scalar))
         shown = [value for value in _examples(name, examples(kind)) if isinstance(value, str)]
         about = {"description": description, "markdownDescription": inspect.getdoc(kind) or description}
         return {**about, **({"examples": shown} if shown else {}), **either(*choices)}

@@ -32,8 +32,8 @@ class PowerOutputs(Outputs):
 class Power(Step):
     """Turn the target on or off, cycle it, or read what it draws.
 
-    On when on already, and off when off already, is no error. What the consoles of the device printed before a change of
-    power is not waited for any more: an `expect` behind it is about the new boot.
+    On when on already, and off when off already, is no error. What the consoles of the device printed before a change
+    of power is not waited for any more: an `expect` behind it is about the new boot.
 
     ```yaml
     steps:

@@ -37,7 +37,9 @@ def test_nan_is_a_number() -> None:
     assert isinstance(found, float) and math.isnan(found)
 
 
-@given(st.one_of(st.integers(), st.floats(allow_nan=False).map(repr), st.sampled_from(["0o7", "0xfF", "1.", ".5", "-1e9"])))
+@given(
+    st.one_of(st.integers(), st.floats(allow_nan=False).map(repr), st.sampled_from(["0o7", "0xfF", "1.", ".5", "-1e9"]))
+)
 def test_numbers_agree_with_ruamel(number: object) -> None:
     oracle = YAML(typ="safe", pure=True)
     wanted = oracle.load(f"k: {number}\n")["k"]
@@ -84,7 +86,11 @@ BROKEN = {
     "a: @x\n": ("1:4", "syntax", "this cannot stand here"),
     "true: 1\n": ("1:1", "bad-key", "a key must be text"),
     "? [a]\n: b\n": ("1:3", "bad-key", "a key must be text"),
-    "a: " + "[" * 150 + "]" * 150 + "\n": ("1:104", "too-large", "the file is more than 100 levels deep, aliases written out"),
+    "a: " + "[" * 150 + "]" * 150 + "\n": (
+        "1:104",
+        "too-large",
+        "the file is more than 100 levels deep, aliases written out",
+    ),
 }
 
 

@@ -23,7 +23,7 @@ ECHO = bytes.fromhex(
     echo:  mov $0x3fd,%dx; in %dx,%al; test $1,%al; jz echo; mov $0x3f8,%dx; in %dx,%al; call put; jmp echo
     put:   mov %al,%ah; mov $0x3fd,%dx; 1: in %dx,%al; test $0x20,%al; jz 1b; mov $0x3f8,%dx; mov %ah,%al; out %al,%dx; ret
     msg:
-"""  # noqa: E501
+"""
 
 CHATTER = bytes.fromhex("bafd03eca82074fbbaf803b078eeebf0")
 """A boot sector that prints x for ever: 1: mov $0x3fd,%dx; 2: in %dx,%al; test $0x20,%al; jz 2b; mov $0x3f8,%dx;

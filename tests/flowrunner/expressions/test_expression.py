@@ -1,4 +1,5 @@
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -151,17 +152,15 @@ def test_every_expression_ends_within_its_limits(text: str) -> None:
 
 def test_a_huge_tree_is_refused() -> None:
     for text in ("${{ " + "(" * 60 + "1" + ")" * 60 + " }}", "${{ " + "+".join("1" * 600) + " }}"):
-        with pytest.raises(PipelineErrors, match="no expression|may have"):
+        with pytest.raises(PipelineErrors, match=r"no expression|may have"):
             read("${{ " + "not " * 60 + "true }}" if "(" in text else text)
 
 
 @given(st.text(alphabet="abc_.'\"|()[]{}%$+-*/ 0123456789~<>=!,:notinsteps", max_size=60))
 @settings(max_examples=300)
 def test_no_text_breaks_the_parser(text: str) -> None:
-    try:
+    with suppress(PipelineErrors, ExpressionError):
         read("${{ " + text + " }}").evaluate(VALUES)
-    except (PipelineErrors, ExpressionError):
-        pass
 
 
 @pytest.mark.parametrize("text", ["${{ x._secret }}", "${{ x['_secret'] }}", "${{ x.real }}", "${{ ''.format }}"])

@@ -199,6 +199,43 @@ def test_all_errors_come_at_once_and_mending_one_reveals_none_of_an_earlier_stag
         assert not rest or min(rest) >= min(together)
 
 
+ODD = st.sampled_from(
+    [
+        "null",
+        "5",
+        "-1",
+        ".nan",
+        "true",
+        "''",
+        "text",
+        "[]",
+        "[1, a]",
+        "{}",
+        "{a: 1}",
+        "[[x]]",
+        "${{ inputs.budget }}",
+        "${{",
+        "'${{ 1 + }}'",
+    ]
+)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(TOKENS), ODD), min_size=1, max_size=3, unique_by=lambda pair: pair[0][0].where)
+)
+@settings(max_examples=200, deadline=None)
+def test_whatever_stands_there_is_taken_or_told(chosen: list[tuple[tuple[Scalar, str], str]]) -> None:
+    text = GOOD
+    for (node, _), odd in sorted(
+        chosen, key=lambda pair: (pair[0][0].where.line, pair[0][0].where.column), reverse=True
+    ):
+        text = replaced(text, node.where, odd)
+    for error in errors(text):
+        assert error.code
+        assert error.where
+        assert 1 <= error.where.line <= text.count("\n") + 1
+
+
 def stage(error: PipelineError) -> int:
     return 0 if error.code in FILE else 1 if error.code in SHAPE else 2
 

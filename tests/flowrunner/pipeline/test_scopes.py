@@ -51,9 +51,10 @@ def test_defaults_are_for_actions_and_not_for_blocks(bench: Bench) -> None:
 
 def test_a_default_device_is_for_the_steps_that_need_one(bench: Bench) -> None:
     nodes = bench.nodes(
-        "flow: 1\ndevices: {a: {}, b: {}}\ndefaults: {device: b}\nsteps:\n  - log: x\n  - power: on\n  - {power: on, device: a}"
+        "flow: 1\ndevices: {a: {}, b: {}}\ndefaults: {device: b}\nsteps:\n  - log: x\n  - power: on\n"
+        "  - {power: on, device: a}\n  - background: {shell: top}"
     )
-    assert [node.device for node in nodes.values() if isinstance(node, StepNode)] == [None, "b", "a"]
+    assert [node.device for node in nodes.values() if isinstance(node, StepNode)] == [None, "b", "a", "b"]
 
 
 def test_a_mistake_in_the_defaults_is_told_once(bench: Bench) -> None:

@@ -121,6 +121,14 @@ def test_what_steps_use_is_asked_of_the_device_once(bench: Bench) -> None:
     ]  # fmt: skip
 
 
+def test_a_step_may_need_a_device_or_not_by_its_parameters(bench: Bench) -> None:
+    assert bench.step("flow: 1\nsteps:\n  - snapshot: {name: a, text: b}", "snapshot1").device is None
+    assert bench.errors("flow: 1\nsteps:\n  - snapshot: a") == [
+        "3:5 no-device: 'snapshot' needs a device, and none is declared"
+        " | declare one at the top: devices: {dut: {selector: board=virt}}"
+    ]
+
+
 def test_a_lease_adds_roles_and_keeps_those_around_it(bench: Bench) -> None:
     text = DUT + "  - lease: {devices: {ap: board=ap}, steps: [{power: on, device: ap}, {power: on, device: dut}]}"
     nodes = bench.nodes(text)

@@ -1,0 +1,30 @@
+"""The page about the language is true."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from flowrunner.pipeline.actions import COMMON, LATER, SCOPE
+from tests.flowrunner.pipeline.test_corpus import EXPECTED, FILES
+from tests.support.compiler import Bench
+
+PAGE = (Path(__file__).parents[3] / "docs" / "language.md").read_text()
+BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("text", BLOCKS, ids=lambda text: text.partition("\n")[0])
+def test_every_example_compiles(bench: Bench, text: str) -> None:
+    devices = "" if "devices:\n" in text.partition("steps:")[0] else "devices: {dut: {selector: board=virt}}\n"
+    if text.startswith("- "):
+        text = f"flow: 1\ndefaults: {{device: dut}}\n{devices}steps:\n{text}"
+    elif "flow: 1" not in text:
+        text = f"flow: 1\nsteps: [{{log: hello}}]\n{text}"
+    bench.compile(text, complete=False)
+
+
+def test_every_key_and_every_code_is_on_the_page() -> None:
+    words = set(re.findall(r"[\w-]+", PAGE))
+    codes = {code for path in FILES for _, _, code, _ in EXPECTED.findall(path.read_text())}
+    assert set(COMMON | SCOPE | LATER) - words == set()
+    assert codes - words == set()
