@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -68,7 +68,7 @@ def load(group: Group, base: type[T], name: str) -> type[T]:
     """
     if name not in types(group):
         raise UnknownType(group, name)
-    return cast("type[T]", _load(types(group)[name], base))
+    return cast("type[T]", _load(types(group)[name], cast("Hashable", base)))
 
 
 @cache

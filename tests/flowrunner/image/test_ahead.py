@@ -66,7 +66,11 @@ def test_stopping_wakes_who_waits() -> None:
         stop.check()
         yield 1
 
-    threading.Thread(target=lambda: (begun.wait(10), stop.set())).start()
+    def stop_it() -> None:
+        begun.wait(10)
+        stop.set()
+
+    threading.Thread(target=stop_it).start()
     with pytest.raises(StoppedError):
         list(ahead(_generator(items()), stop, lambda _: 1))
 
