@@ -22,7 +22,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import zstandard
+from backports import zstd
 
 from tools.guest import archive, bmap, disk
 
@@ -83,8 +83,8 @@ def build(folder: Path) -> None:
         packages = unpack(download(work / "debs"), work / "packages")
         image = assemble(packages, work, out / "root.img")
         (out / "root.img.bmap").write_text(bmap.describe(image))
-        with image.open("rb") as source, (out / "root.img.zst").open("wb") as target:
-            zstandard.ZstdCompressor(level=9).copy_stream(source, target, size=image.stat().st_size)
+        with image.open("rb") as source, zstd.open(out / "root.img.zst", "wb", level=9) as target:
+            shutil.copyfileobj(source, target, 1 << 20)
         out.rename(folder)
 
 

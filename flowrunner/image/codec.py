@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import sys
 import zlib
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from backports import zstd
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 from flowrunner.image.source import Source
 

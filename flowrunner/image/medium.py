@@ -90,7 +90,7 @@ class Medium:
         if self.capacity is not None and end > self.capacity:
             raise BenchError(
                 f"image '{self._image}' is larger than '{self.name}', which has {Size(self.capacity)} "
-                f"({self.capacity} bytes)",
+                f"({int(self.capacity)} bytes)",
                 help="use a larger medium, or a smaller image",
             )
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from backports import zstd
 
 from flowrunner.errors import BenchError
+from flowrunner.image.zstandard import zstd
 from flowrunner.model import Size
 from flowrunner_drivers.storage.file import FileStorage
 from flowrunner_steps.dump import Dump

@@ -47,8 +47,8 @@ async def test_much_and_binary_output_comes_through() -> None:
 
 async def test_one_that_takes_too_long_is_ended_with_all_it_started(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    tools = shell({"hang": {"command": f"sleep 60 & echo $! $$ > {pids}; wait", "timeout": 0.3}})
-    with pytest.raises(BenchError, match="method 'hang' had not ended after 300ms"):
+    tools = shell({"hang": {"command": f"sleep 60 & echo $! $$ > {pids}; wait", "timeout": 1}})
+    with pytest.raises(BenchError, match="method 'hang' had not ended after 1s"):
         await output(tools, "hang")
     assert not any(alive(int(pid)) for pid in pids.read_text().split())
 

@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from backports import zstd
+
+from flowrunner.image.zstandard import zstd
 
 MIB = 1 << 20
 
