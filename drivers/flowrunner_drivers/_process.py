@@ -98,6 +98,9 @@ async def end_session(process: Process, first: signal.Signals = signal.SIGTERM, 
             await process.wait()
         _signal(process.pid, signal.SIGKILL)
         await process.wait()
+        with anyio.move_on_after(grace):
+            while any(members(process.pid)):  # not our children: there is nothing to wait on
+                await anyio.sleep(0.002)
 
 
 def _signal(session: int, number: signal.Signals) -> None:
@@ -107,12 +110,12 @@ def _signal(session: int, number: signal.Signals) -> None:
 
 
 def members(session: int) -> Iterator[int]:
-    """The processes of a session: a shell with job control puts each job into a group of its own."""
+    """The live processes of a session: a shell with job control puts each job into a group of its own."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[3]) == session:
+                if int(fields[3]) == session and fields[0] not in "ZX":
                     yield int(entry.name)
 
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import bz2
 import lzma
-import sys
 import zlib
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
 from flowrunner.image.source import Source
+from flowrunner.image.zstandard import zstd
 
 Compression = Literal["auto", "none", "gz", "xz", "zstd", "bz2"]
 """How an image is packed; `auto` looks at its first bytes."""

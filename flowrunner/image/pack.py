@@ -5,18 +5,13 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
 from flowrunner.image.content import sparse
+from flowrunner.image.zstandard import zstd
 
 
 class Sink(Protocol):

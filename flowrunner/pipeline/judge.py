@@ -12,8 +12,8 @@ from pydantic_core import ErrorDetails
 from flowrunner.pipeline.explain import is_mismatch
 from flowrunner.pipeline.marks import Path
 
-CONTAINERS = frozenset({"tuple_type", "set_type", "frozen_set_type", "is_instance_of", "is_subclass_of", "path_type"})
-"""Errors of the strict mode about what YAML cannot write: a list is as good as a tuple, text as good as a path."""
+NATIVE = frozenset({"set_type", "frozen_set_type", "is_instance_of", "is_subclass_of", "path_type"})
+"""Errors of the strict mode about what YAML cannot write: a list is as good as a set, text as good as a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,29 @@ def judge(kind: type[BaseModel], data: Map[str, Any]) -> tuple[BaseModel | None,
         return kind.model_validate(data, strict=True), []
     except ValidationError as error:
         strict = [_located(data, each) for each in error.errors(include_url=False)]
+    lists = [c.path for c in strict if c.error["type"] == "tuple_type" and isinstance(c.error["input"], list)]
+    if lists:
+        return judge(kind, _with_tuples(data, lists))
     model, lax = None, list[Complaint]()
     try:
         model = kind.model_validate(data)
     except ValidationError as error:
         lax = [_located(data, each) for each in error.errors(include_url=False)]
-    spurious = {_top(c) for c in strict if c.error["type"] in CONTAINERS}
+    spurious = {_top(c) for c in strict if c.error["type"] in NATIVE}
     kept = [c for c in strict if _top(c) not in spurious]
     places = {_top(c) for c in kept}
     found = kept + [c for c in lax if _top(c) not in places]
     return (None, _thin(found, data)) if found else (model, [])
+
+
+def _with_tuples(data: Any, paths: list[Path], path: Path = ()) -> Any:
+    """`data` with tuples for the lists at `paths`."""
+    if isinstance(data, Map):
+        return {key: _with_tuples(value, paths, (*path, key)) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        items = [_with_tuples(value, paths, (*path, position)) for position, value in enumerate(data)]
+        return tuple(items) if path in paths or isinstance(data, tuple) else items
+    return data
 
 
 def _top(complaint: Complaint) -> Path:
@@ -78,7 +91,7 @@ _NOTHING = object()
 def _child(data: Any, part: str | int) -> Any:
     if isinstance(data, Map):
         return data.get(part, _NOTHING)
-    if isinstance(data, list) and isinstance(part, int) and part < len(data):
+    if isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
         return data[part]
     return _NOTHING
 

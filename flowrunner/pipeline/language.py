@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from flowrunner.console.regexes import Regex
@@ -25,6 +25,12 @@ def _identifier(text: str) -> str:
         facts = {"why": f"cannot be '{text}'", "code": "bad-id", "help": NAMING}
         raise PydanticCustomError("id", "{why}", facts)
     return text
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("version", "{why}", {"why": "must be 1", "help": "write flow: 1"})
+    return value
 
 
 Id = Annotated[str, AfterValidator(_identifier), Field(json_schema_extra={"pattern": "^[a-z_][a-z0-9_]*$"})]
@@ -249,7 +255,7 @@ class ScopeKeys(Model):
 class PipelineKeys(ScopeKeys):
     """A pipeline: what to do with which device."""
 
-    flow: Literal[1]
+    flow: Annotated[Literal[1], BeforeValidator(_no_boolean)]
     """The version of the language."""
 
     name: str | None = Field(default=None, min_length=1)

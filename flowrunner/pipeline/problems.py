@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flowrunner.errors import PipelineError, PipelineErrors, Span
 
 
@@ -13,6 +15,11 @@ class Problems:
 
     def __len__(self) -> int:
         return len(self._found)
+
+    @property
+    def found(self) -> Sequence[PipelineError]:
+        """The errors so far."""
+        return list(self._found.values())
 
     def add(self, what: str, *, code: str, where: Span | None, help: str | None = None) -> None:
         """Note an error."""

@@ -10,12 +10,9 @@ import pytest
 
 from flowrunner.lab.schema import schemas
 from tests.flowrunner.pipeline.test_properties import GOOD
-from tests.support.language_server import SERVER, LanguageServer
+from tests.support.language_server import LanguageServer
 
-pytestmark = [
-    pytest.mark.editor,
-    pytest.mark.skipif(not SERVER.exists(), reason="yaml-language-server is not there: run 'npm ci' in tests/editor"),
-]
+pytestmark = pytest.mark.editor
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parents[1] / "editor"
+FOLDER = Path(__file__).parents[2] / ".cache" / "editor"
 SERVER = FOLDER / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server"
 
 
