@@ -130,7 +130,7 @@ class Duration(_Quantity, float):
         return Duration(-float(self))
 
     def __mul__(self, factor: float) -> Duration:
-        return Duration(float(self) * float(factor))
+        return Duration(float(self) * factor) if isinstance(factor, int | float) else NotImplemented
 
     __rmul__ = __mul__
 
@@ -163,7 +163,7 @@ class Size(_Quantity, int):
         return Size(int(self) - int(other))
 
     def __mul__(self, factor: float) -> Size:
-        return Size(int(self) * factor)
+        return Size(int(self) * factor) if isinstance(factor, int | float) else NotImplemented
 
     __rmul__ = __mul__
 

@@ -96,11 +96,11 @@ async def end_session(process: Process, first: signal.Signals = signal.SIGTERM, 
         _signal(process.pid, first)
         with anyio.move_on_after(grace):
             await process.wait()
-        _signal(process.pid, signal.SIGKILL)
-        await process.wait()
-        with anyio.move_on_after(grace):
-            while any(members(process.pid)):  # not our children: there is nothing to wait on
+        with anyio.move_on_after(GRACE):
+            while any(members(process.pid)):  # those that it started are not our children: nothing tells of their end
+                _signal(process.pid, signal.SIGKILL)
                 await anyio.sleep(0.002)
+        await process.wait()
 
 
 def _signal(session: int, number: signal.Signals) -> None:

@@ -78,15 +78,15 @@ class Bench:
         async with anyio.create_task_group() as tasks:
             try:
                 for part in self._order:
-                    keeper = Keeper(part, join(self.name, part.home))
-                    await tasks.start(keeper.run)
-                    keepers[part.home] = keeper
+                    keeper = keepers[part.home] = Keeper(part, join(self.name, part.home))
+                    tasks.start_soon(keeper.run)
+                    await keeper.opened()
                 yield
             except BaseException as error:  # noqa: BLE001 - kept until all is closed, then raised
                 failure = error
             for keeper in reversed(keepers.values()):
                 await keeper.close()
-        broken = [keeper.broken for keeper in keepers.values() if keeper.broken]
+        broken = [keeper.broken for keeper in keepers.values() if keeper.broken and keeper.broken is not failure]
         if failure:
             for later in broken:
                 failure.add_note(f"and then: {later.what}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import anyio
-from anyio.abc import TaskStatus
 
 from flowrunner.bench.blame import blamed
 from flowrunner.bench.part import Part
@@ -25,29 +24,39 @@ class Keeper:
         self.path = path
         self.broken: FlowrunnerError | None = None
         self._scope = anyio.CancelScope(shield=True)
+        self._opened = anyio.Event()
         self._closing = anyio.Event()
         self._ended = anyio.Event()
 
-    async def run(self, *, task_status: TaskStatus[None]) -> None:
-        """Open the driver, report it, wait for `close`, close it. Raises what opening raises, nothing later."""
-        opened = False
+    async def run(self) -> None:
+        """Open the driver, wait for `close`, close it. Never raises: see `opened` and `broken`."""
         try:
             with self._scope:
                 async with self.part.driver.opened():
-                    opened = True
-                    task_status.started()
+                    self._opened.set()
                     await self._closing.wait()
         except Exception as error:
-            call = "close" if self._closing.is_set() else "keep open" if opened else "open"
+            call = "close" if self._closing.is_set() else "keep open" if self._opened.is_set() else "open"
             self.broken = blamed(error, driver=self.path, type=self.part.type, call=call)
-            if not opened:
-                raise self.broken from error
         finally:
             self._ended.set()
+            self._opened.set()
+
+    async def opened(self) -> None:
+        """Wait until the driver is open.
+
+        Raises:
+            BenchError: it could not be opened.
+        """
+        await self._opened.wait()
+        if self.broken:
+            raise self.broken
 
     async def close(self) -> None:
-        """Close the driver, whatever else is being cancelled. Never raises: see `broken`."""
+        """Close the driver, whatever else is being cancelled; one that is still opening is cancelled. Never raises."""
         self._closing.set()
+        if not self._opened.is_set():
+            self._scope.cancel()
         with anyio.move_on_after(CLOSE_LIMIT, shield=True):
             await self._ended.wait()
         if not self._ended.is_set():

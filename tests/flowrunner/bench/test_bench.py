@@ -168,3 +168,11 @@ async def test_each_call_is_reported_before_it_is_made(bench: Make, events: list
     async with made.opened():
         await client.on()
     assert calls == [("dut.last", "on", {}, False)]
+
+
+async def test_it_can_be_cancelled_at_any_moment_of_opening(bench: Make, events: list[str]) -> None:
+    for moment in range(60):
+        with anyio.fail_after(5), anyio.move_on_after(moment * 0.0002):
+            async with bench(two()).opened():
+                await anyio.sleep(0.002)
+    assert sum(event.endswith("open") for event in events) == sum(event.endswith("close") for event in events)
