@@ -9,7 +9,7 @@ from flowrunner.errors import BenchError
 from flowrunner.interface import ByteStream, Direct
 from flowrunner.interfaces.console import Console
 from flowrunner_drivers.console.process import ProcessConsole
-from tests.support.processes import alive
+from tests.support.processes import ended
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +72,7 @@ async def test_leaves_no_process(pty: bool, tmp_path: Path) -> None:
     async with connected(command, pty=pty) as stream:
         await until(stream, b"up")
         found = [int(pid) for pid in pids.read_text().split()]
-    assert not any(alive(pid) for pid in found)
+    assert all(ended(pid) for pid in found)
 
 
 async def test_what_a_command_leaves_behind_does_not_keep_the_console_open(tmp_path: Path) -> None:

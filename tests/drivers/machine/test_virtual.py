@@ -19,7 +19,7 @@ from flowrunner.interfaces.shell import Shell
 from flowrunner.interfaces.storage import Flasher
 from flowrunner.interfaces.video import Video
 from flowrunner_drivers.machine.virtual import VirtualMachine
-from tests.support.processes import alive
+from tests.support.processes import alive, ended
 
 pytestmark = pytest.mark.anyio
 
@@ -132,7 +132,7 @@ async def test_off_ends_everything_and_on_begins_anew(tmp_path: Path) -> None:
         pid = int((await command(console, b"sleep 100 & echo $!")).split()[-1])
         assert alive(pid)
         await power.off()
-        assert not alive(pid)
+        assert ended(pid)
         await console.send(b"nobody hears this\r")
         await power.cycle(off_for=0)
         assert (await until(console, b"login: ")).count(b"U-Boot") == 1

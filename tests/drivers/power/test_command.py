@@ -7,7 +7,7 @@ from flowrunner.errors import BenchError
 from flowrunner.interface import Direct
 from flowrunner.interfaces.power import Power, PowerReading
 from flowrunner_drivers.power.command import CommandPower
-from tests.support.processes import alive
+from tests.support.processes import ended
 
 pytestmark = pytest.mark.anyio
 
@@ -50,14 +50,14 @@ async def test_a_command_that_takes_too_long_is_ended_with_all_it_started(tmp_pa
         await supply.on()
     assert error.value.said == "begun"
     for pid in pids.read_text().split():
-        assert not alive(int(pid))
+        assert ended(int(pid))
 
 
 async def test_a_cancelled_call_leaves_no_process(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     with anyio.move_on_after(0.3):
         await power(on=f"echo $$ > {pid}; trap '' TERM; sleep 60", timeout=60).on()
-    assert not alive(int(pid.read_text()))
+    assert ended(int(pid.read_text()))
 
 
 @pytest.mark.parametrize("printed", ['{"voltage": 5.1, "current": 0.25}', "5.1 V, 0.25 A", "5.10e0 2.5e-1"])

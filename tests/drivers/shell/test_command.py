@@ -7,7 +7,7 @@ from flowrunner.errors import BenchError
 from flowrunner.interface import Direct
 from flowrunner.interfaces.shell import Shell
 from flowrunner_drivers.shell.command import CommandShell
-from tests.support.processes import alive
+from tests.support.processes import ended
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +50,7 @@ async def test_one_that_takes_too_long_is_ended_with_all_it_started(tmp_path: Pa
     tools = shell({"hang": {"command": f"sleep 60 & echo $! $$ > {pids}; wait", "timeout": 1}})
     with pytest.raises(BenchError, match="method 'hang' had not ended after 1s"):
         await output(tools, "hang")
-    assert not any(alive(int(pid)) for pid in pids.read_text().split())
+    assert all(ended(int(pid)) for pid in pids.read_text().split())
 
 
 async def test_what_it_leaves_running_does_not_keep_it_waiting() -> None:
@@ -63,7 +63,7 @@ async def test_leaving_early_ends_it(tmp_path: Path) -> None:
     with anyio.move_on_after(0.3):
         async for _ in tools.call_method("on"):
             pass
-    assert not alive(int((tmp_path / "pid").read_text()))
+    assert ended(int((tmp_path / "pid").read_text()))
 
 
 async def test_says_what_is_there_when_a_method_is_not() -> None:
