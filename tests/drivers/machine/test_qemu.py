@@ -25,6 +25,7 @@ from flowrunner_drivers.machine._qemu.folder import sweep
 from flowrunner_drivers.machine._qemu.process import STILL_THERE, WITHOUT_SETPRIV
 from flowrunner_drivers.machine.qemu import Qemu
 from tests.support.machines import CHATTER, BytesImage, boots, echo_disk, machine, picture, read_until
+from tests.support.processes import ended
 
 pytestmark = [pytest.mark.anyio, pytest.mark.machine]
 
@@ -178,7 +179,7 @@ async def test_a_machine_that_is_killed_is_off_says_how_and_starts_again() -> No
         await read_until(console, b"> ")
         process = running(qemu)[0]
         process.kill()
-        await anyio.to_thread.run_sync(process.wait)
+        assert await anyio.to_thread.run_sync(ended, process.pid)
         assert await client.state() == "off"
         with pytest.raises(BenchError, match="the machine is off: QEMU was killed by SIGKILL"):
             await client.pause()
