@@ -35,7 +35,7 @@ class Keeper:
                 async with self.part.driver.opened():
                     self._opened.set()
                     await self._closing.wait()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a driver is user code
             call = "close" if self._closing.is_set() else "keep open" if self._opened.is_set() else "open"
             self.broken = blamed(error, driver=self.path, type=self.part.type, call=call)
         finally:
