@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+import anyio
+
 from flowrunner.engine.attempt import attempt_step
 from flowrunner.engine.background import Beside
 from flowrunner.engine.devices import with_devices
-from flowrunner.engine.halt import Halt
+from flowrunner.engine.halt import Halt, Limit
 from flowrunner.engine.held import Held
 from flowrunner.engine.names import resolve, seconds
 from flowrunner.engine.record import begin, finish, skip, tolerated
@@ -40,7 +42,7 @@ async def run_scope(run: Run, site: Site, scope: Scope, path: str) -> Result:
         return await _run_parts(run, replace(site, held={**site.held, **held}, frame=frame), scope, path)
 
     try:
-        queue_timeout = seconds(scope.queue_timeout, site.frame)
+        queue_timeout = _shorter(seconds(scope.queue_timeout, site.frame), site.limit)
         result = await with_devices(run, site, scope.devices, queue_timeout, path, work)
     except FlowrunnerError as error:
         result = of_error(error, kind="setup", path=path, where=scope.devices[0].where)
@@ -48,6 +50,14 @@ async def run_scope(run: Run, site: Site, scope: Scope, path: str) -> Result:
         why = result.message or "its devices were not leased"
         _skip_all(run, site, (*scope.steps, *scope.rescue, *scope.last), "dependency", why)
     return result
+
+
+def _shorter(queue_timeout: Duration | None, limit: Limit | None) -> Duration | None:
+    """The time to wait for devices: a scope inside another one may not outlast that."""
+    if limit is None:
+        return queue_timeout
+    left = max(Duration(0), Duration(limit.at - anyio.current_time()))
+    return left if queue_timeout is None else min(queue_timeout, left)
 
 
 def _skip_all(run: Run, site: Site, nodes: Sequence[Node], cause: Literal["dependency", "condition"], why: str) -> None:

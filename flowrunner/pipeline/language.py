@@ -185,7 +185,7 @@ class DeviceKeys(Model):
     requires: list[str] = []
     """Interfaces that the device must offer, beside those that the steps need."""
 
-    duration: Annotated[Duration, Field(gt=0)] = Duration(1800)
+    duration: Annotated[Duration, Field(gt=0)] = Duration(86400)
     """How long the lease is asked for."""
 
     safe_state: dict[str, str] | Literal["keep"] = Field(default={"power": "off"}, examples=[{"power": "off"}, "keep"])

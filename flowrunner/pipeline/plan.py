@@ -64,7 +64,7 @@ class DeviceRequest:
     selector: str
     requires: tuple[str, ...] = ()
     needs: tuple[tuple[str, tuple[type[Interface], ...], Span], ...] = ()
-    duration: Duration = Duration(1800)
+    duration: Duration = Duration(86400)
     safe_state: Mapping[str, str] | Literal["keep"] = field(default_factory=lambda: {"power": "off"})
     where: Span
 

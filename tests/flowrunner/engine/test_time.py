@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from flowrunner.model import Duration
-from flowrunner.pipeline.plan import Retry
-from tests.support.engine_kit import VirtualLab, act, execute, group, plan
+from flowrunner.pipeline.plan import DeviceRequest, Retry
+from tests.support.engine_kit import HERE, VirtualLab, act, execute, group, plan
 
 
 def test_a_step_ends_at_its_own_timeout_and_its_kind_says_whose_fault_that_is(tmp_path: Path) -> None:
@@ -123,3 +123,11 @@ def test_a_lost_device_ends_its_steps_at_once_and_others_still_run(tmp_path: Pat
     assert ran.record("a")["ended"] == pytest.approx(5)
     assert (ran.record("y")["blame"], ran.record("z")["outcome"]) == ("lost", "passed")
     assert (ran.outcome, ran.finished.exit) == ("errored", 3)
+
+
+def test_waiting_inside_a_scope_does_not_outlast_that_scope(tmp_path: Path) -> None:
+    request = DeviceRequest(role="dut", selector="", where=HERE)
+    inner = group("lease", [act("lease.a")], devices=(request,))
+    ran = execute(plan(inner, timeout=Duration(10)), tmp_path, lab=VirtualLab(wait=100))
+    assert (ran.outcome, ran.finished.result.blame) == ("errored", "infra")
+    assert ran.of("run.finished")[0]["seconds"] == pytest.approx(10)

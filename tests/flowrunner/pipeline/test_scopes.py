@@ -108,7 +108,7 @@ def test_a_device_is_what_the_file_says_of_it(bench: Bench) -> None:
         3600,
     )
     assert dut.safe_state == {"power": "off", "storage": "host"}
-    assert (ap.selector, ap.duration, ap.safe_state) == ("board=ap", 1800, {"power": "off"})
+    assert (ap.selector, ap.duration, ap.safe_state) == ("board=ap", 86400, {"power": "off"})
     assert (anything.selector, anything.safe_state) == ("", "keep")
 
 
