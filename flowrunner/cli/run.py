@@ -117,7 +117,9 @@ def _obey_signals(runner: Runner) -> None:
 
 def _leave(runner: Runner) -> None:
     text = f"\nleft at once; clean up with: flow recover {runner.folder}\n"
-    threading.Thread(target=lambda: os.write(2, text.encode()), daemon=True).start()
+    writer = threading.Thread(target=lambda: os.write(2, text.encode()), daemon=True)
+    writer.start()
+    writer.join(0.5)  # a terminal that takes nothing must not keep us
     os._exit(EXIT_CANCELED)
 
 
