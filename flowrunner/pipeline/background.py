@@ -55,12 +55,16 @@ def compile_background(here: Here, parts: Parts, position: int) -> plan.Backgrou
 
 def _check_keys(here: Here, parts: Parts, value: Mapping, commands: int) -> None:
     unknown = [key for key, _ in value.entries if key.value not in (*COMMANDS, "ready")]
+    ready = value.key("ready")
     for key in unknown:
         what = f"background has no key '{key.value}'"
         here.problems.add(what, code="unknown-key", where=key.where, help="it has run or shell, and ready")
     if commands == 2:
         second = [key for key, _ in value.entries if key.value in COMMANDS][1]
         here.problems.add("background has run or shell, not both", code="two-actions", where=second.where)
+    elif ready and any(key.value == "shell" for key, _ in value.entries):
+        what, advice = "ready goes with run only", "what a shell prints is on the console: wait for it with expect"
+        here.problems.add(what, code="unknown-key", where=ready.where, help=advice)
     elif commands == 0:
         what = "background needs run or shell"
         here.problems.add(what, code="missing-key", where=parts.action.where, help="give it the command to start")

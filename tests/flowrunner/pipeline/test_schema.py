@@ -38,7 +38,7 @@ UNSEEN_FILES = {
     "bad-value-3", "bad-value-7", "bad-value-9", "bad-value-14",  # rules between keys; a duration of zero
     "fixed-1", "fixed-2", "fixed-3",  # an expression in a text that is fixed
     "syntax-4",  # an expression that is not closed
-    "unknown-key-8", "unknown-key-9", "unknown-key-11",  # keys of blocks on steps, and of steps on blocks
+    "unknown-key-8", "unknown-key-9", "unknown-key-11", "unknown-key-14",  # keys that do not go together
     "wrong-type-9", "wrong-type-16", "wrong-type-17", "wrong-type-18", "wrong-type-19",  # types of expressions
 }  # fmt: skip
 
