@@ -17,6 +17,7 @@ from anyio.abc import Process
 
 from flowrunner.errors import BenchError
 from flowrunner.model import Duration
+from flowrunner.process import spawn
 
 TAIL = 4096
 """Bytes of a command's output that an error shows."""
@@ -82,9 +83,9 @@ async def start(
         BenchError: it cannot be started.
     """
     try:
-        return await anyio.open_process(
-            argv(command), stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd, start_new_session=True,
-            user=user, group=user, extra_groups=None if user is None else (),
+        return await spawn(
+            argv(command), stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd, user=user, group=user,
+            extra_groups=None if user is None else (),
         )  # fmt: skip
     except OSError as error:
         raise BenchError(f"'{shown(command)}' could not be started: {error.strerror}", blame="config") from error

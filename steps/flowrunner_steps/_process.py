@@ -15,6 +15,7 @@ import anyio
 from anyio.abc import ByteReceiveStream, Process
 
 from flowrunner.errors import BenchError
+from flowrunner.process import spawn
 from flowrunner.step import Context
 
 GRACE = 5.0
@@ -55,9 +56,7 @@ async def execute(context: Context, argv: Sequence[str], *, cwd: Path, env: Mapp
         BenchError: there is no such command, or it cannot be started.
     """
     try:
-        process = await anyio.open_process(
-            argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        process = await spawn(argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL)
     except OSError as error:
         raise BenchError(
             f"the command '{argv[0]}' cannot be run: {error.strerror}",

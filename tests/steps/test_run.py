@@ -11,6 +11,7 @@ from flowrunner.errors import BenchError, ExpectationError
 from flowrunner.model import Size
 from flowrunner_steps.run import Run
 from tests.support.context import RecordingContext
+from tests.support.processes import ended
 
 pytestmark = pytest.mark.anyio
 
@@ -94,7 +95,7 @@ async def test_cancelling_ends_the_whole_group_and_keeps_its_last_words(tmp_path
             await appeared(tmp_path / "child")
             tasks.cancel_scope.cancel()
     assert not scope.cancelled_caught
-    assert not psutil.pid_exists(int((tmp_path / "child").read_text()))
+    assert ended(int((tmp_path / "child").read_text()))
     assert context.told.stdout == b"bye\n"
     assert context.told.created[0][0] == "process"
 
@@ -106,7 +107,7 @@ async def test_a_group_that_ignores_the_request_is_forced(tmp_path: Path, monkey
         tasks.start_soon(Run(command=script).run, RecordingContext(tmp_path))
         await appeared(tmp_path / "self")
         tasks.cancel_scope.cancel()
-    assert not psutil.pid_exists(int((tmp_path / "self").read_text()))
+    assert ended(int((tmp_path / "self").read_text()))
 
 
 async def test_what_a_command_leaves_behind_ends_with_the_step(tmp_path: Path) -> None:
