@@ -49,6 +49,7 @@ bench: $(READY) $(PEERS)
 	$(BIN)/python -m benchmarks
 
 $(READY): pyproject.toml
+	@$(PYTHON) -c "import ensurepip" 2>/dev/null || tools/need.sh -:python3-venv
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade pip
 	$(BIN)/pip install -q -e '.[all]' --group dev
