@@ -25,9 +25,24 @@ def measure() -> Iterator[Row]:
             path = Path(folder) / f"{steps}.yaml"
             path.write_text(pipeline(steps))
             yield Row(f"flow check of {steps} steps", wall([flow(), "check", path]) or 0.0, "s", goal=goal)
-        shell = wall([PEERS / "jmp", "--version"])
+        exporter = Path(folder) / "exporter.yaml"
+        exporter.write_text(EXPORTER)
+        shell = wall([PEERS / "jmp", "shell", "--exporter-config", exporter, "--", "true"], runs=3)
         hello = wall([flow(), "run", "--plain", "--runs", folder, Path("pipelines/hello.yaml")])
-        yield Row("flow run pipelines/hello.yaml", hello or 0.0, "s", goal=0.6, peer=shell, peer_name="jmp --version")
+        yield Row(
+            "flow run pipelines/hello.yaml", hello or 0.0, "s", goal=0.6, peer=shell, peer_name="jmp shell -- true",
+            note="a flashed, booted and inspected board against an empty shell",
+        )  # fmt: skip
+
+
+EXPORTER = """
+apiVersion: jumpstarter.dev/v1alpha1
+kind: ExporterConfig
+metadata: {namespace: default, name: demo}
+endpoint: ""
+token: ""
+export: {power: {type: jumpstarter_driver_power.driver.MockPower}}
+"""
 
 
 def pipeline(steps: int) -> str:
