@@ -24,7 +24,7 @@ class UnknownType(FlowrunnerError):
     """No module of that name under any registered package."""
 
     def __init__(self, group: Group, name: str) -> None:
-        noun = group.removeprefix("flowrunner.").removesuffix("s")
+        noun = "action" if group == "flowrunner.steps" else "driver"
         super().__init__(f"there is no {noun} '{name}'", help=near(name, types(group)))
 
 
