@@ -15,7 +15,7 @@ from flowrunner.driver import Driver
 from flowrunner.interface import ByteStream, Direct, Interface
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.power import Power
-from flowrunner.interfaces.storage import Flasher
+from flowrunner.interfaces.storage import Flasher, StorageMux
 from flowrunner.plugins import load
 from tests.support.machines import BytesImage, echo_disk, read_until
 
@@ -69,6 +69,7 @@ RIGS = (
     Rig("power.virtual", lambda _: {"interval": 0}),
     Rig("shell.command", lambda _: {"methods": {"hello": "echo hello"}}, methods={"hello": b"hello\n"}),
     Rig("storage.file", lambda folder: {"path": folder / "disk", "size": "64MiB"}),
+    Rig("storage.virtual", lambda _: {}),
     Rig("video.file", _pictures),
 )
 
@@ -102,6 +103,12 @@ class Bench:
         found = dict(parts(self.driver, interface))
         part = found[path] if path is not None else next(iter(found.values()))
         return interface.client(Direct(cast("Interface", part)))
+
+    async def medium(self, path: str) -> Flasher:
+        """The flasher at `path`; one behind a mux is switched to the host."""
+        if isinstance(dict(parts(self.driver, Flasher))[path], StorageMux):
+            await self.client(StorageMux, path).host()
+        return self.client(Flasher, path)
 
     def has(self, interface: type[Interface]) -> bool:
         """Whether any part offers it."""

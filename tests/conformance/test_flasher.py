@@ -28,7 +28,7 @@ async def dump(flasher: Flasher, length: int | None = None) -> bytes:
 @pytest.mark.parametrize("size_known", [True, False])
 async def test_holds_what_was_flashed(rig: Rig, path: str, tmp_path: Path, size_known: bool) -> None:
     async with opened(rig, tmp_path) as bench:
-        flasher = bench.client(Flasher, path)
+        flasher = await bench.medium(path)
         written = await flasher.flash(BytesImage(CONTENT, size_known=size_known))
         assert written.size == len(CONTENT)
         assert written.written < len(CONTENT) - 200_000
@@ -39,7 +39,7 @@ async def test_holds_what_was_flashed(rig: Rig, path: str, tmp_path: Path, size_
 @over(Flasher)
 async def test_zeros_replace_what_was_there(rig: Rig, path: str, tmp_path: Path) -> None:
     async with opened(rig, tmp_path) as bench:
-        flasher = bench.client(Flasher, path)
+        flasher = await bench.medium(path)
         await flasher.flash(BytesImage(b"\xff" * 400_000))
         await flasher.flash(BytesImage(CONTENT))
         assert await dump(flasher, len(CONTENT)) == CONTENT
@@ -49,7 +49,7 @@ async def test_zeros_replace_what_was_there(rig: Rig, path: str, tmp_path: Path)
 async def test_takes_an_image_of_this_process(rig: Rig, path: str, tmp_path: Path) -> None:
     (tmp_path / "image").write_bytes(CONTENT)
     async with opened(rig, tmp_path) as bench, open_image("image", base=tmp_path) as image:
-        flasher = bench.client(Flasher, path)
+        flasher = await bench.medium(path)
         await flasher.flash(image)
         assert await dump(flasher, len(CONTENT)) == CONTENT
 
@@ -57,7 +57,7 @@ async def test_takes_an_image_of_this_process(rig: Rig, path: str, tmp_path: Pat
 @over(Flasher)
 async def test_a_dump_gives_as_much_as_asked_and_can_be_left(rig: Rig, path: str, tmp_path: Path) -> None:
     async with opened(rig, tmp_path) as bench:
-        flasher = bench.client(Flasher, path)
+        flasher = await bench.medium(path)
         await flasher.flash(BytesImage(CONTENT))
         assert await dump(flasher, 0) == b""
         assert await dump(flasher, 1) == CONTENT[:1]
@@ -69,7 +69,7 @@ async def test_a_dump_gives_as_much_as_asked_and_can_be_left(rig: Rig, path: str
 @over(Flasher)
 async def test_a_target_it_does_not_have_is_the_fault_of_the_config(rig: Rig, path: str, tmp_path: Path) -> None:
     async with opened(rig, tmp_path) as bench:
-        flasher = bench.client(Flasher, path)
+        flasher = await bench.medium(path)
         for attempt in (flasher.flash(BytesImage(b"x"), "no-such-target"), _dump(flasher, "no-such-target")):
             with pytest.raises(BenchError, match="no-such-target") as error:
                 await attempt
@@ -106,7 +106,7 @@ class Endless(Image):
 @over(Flasher)
 async def test_a_broken_and_a_cancelled_flash_leave_it_usable(rig: Rig, path: str, tmp_path: Path) -> None:
     async with opened(rig, tmp_path) as bench:
-        flasher = bench.client(Flasher, path)
+        flasher = await bench.medium(path)
         with pytest.raises(BenchError, match="the image is damaged"):
             await flasher.flash(Broken())
         with anyio.move_on_after(0.1) as limit:
