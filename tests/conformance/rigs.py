@@ -82,11 +82,12 @@ def parts(driver: Driver[Any], interface: type[Interface], path: str = "") -> It
         yield from parts(child, interface, f"{path}.{name}".lstrip("."))
 
 
-def over(interface: type[Interface]) -> pytest.MarkDecorator:
-    """Run a test over each part of each rig that offers `interface`, as `rig` and `path`."""
+def over(interface: type[Interface], *, boots: bool = False) -> pytest.MarkDecorator:
+    """Run a test over each part of each rig that offers `interface`, as `rig` and `path`; `boots`: of those that boot."""
     found = [
         pytest.param(rig, path, id=f"{rig.type}{':' if path else ''}{path}", marks=rig.marks)
         for rig in RIGS
+        if rig.boots is not None or not boots
         for path, _ in parts(rig.make(SCRATCH), interface)
     ]
     return pytest.mark.parametrize(("rig", "path"), found)

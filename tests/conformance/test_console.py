@@ -68,11 +68,10 @@ async def test_never_splits_its_bytes_between_two_readers(rig: Rig, path: str, t
         assert await read_until(first, b"first") == b"first"
 
 
-@over(Console)
+@over(Console, boots=True)
 async def test_its_stream_lives_through_a_power_cycle(rig: Rig, path: str, tmp_path: Path) -> None:
     async with running(rig, path, tmp_path) as (bench, stream):
-        if rig.boots is None:
-            pytest.skip("has no power")
+        assert rig.boots is not None
         for _ in range(2):
             await bench.client(Power).cycle(off_for=0)
             await read_until(stream, rig.boots)
