@@ -77,7 +77,10 @@ def run(
         runner = Runner(compiled.plan, compiled.secrets, bench, runs, options)
         with display(runner.folder, plain=plain, console=console, sources=compiled.plan.sources) as listener:
             finished = _run(runner, [listener])
-        _conclude(finished)
+            unwritten = _write_reports(finished)
+    if unwritten:
+        typer.echo(unwritten, err=True)
+    raise typer.Exit(finished.exit or (EXIT_ERRORED if unwritten else 0))
 
 
 def _facts(bench: LocalLab) -> dict[str, Any]:
@@ -123,10 +126,10 @@ def _leave(runner: Runner) -> None:
     os._exit(EXIT_CANCELED)
 
 
-def _conclude(finished: Finished) -> None:
+def _write_reports(finished: Finished) -> str | None:
+    """Write the reports of a run; returns what went wrong."""
     try:
         write_reports(finished.folder)
     except OSError as error:
-        typer.echo(f"the reports could not be written to {finished.folder}: {error.strerror}", err=True)
-        raise typer.Exit(finished.exit or EXIT_ERRORED) from error
-    raise typer.Exit(finished.exit)
+        return f"the reports could not be written to {finished.folder}: {error.strerror}"
+    return None
