@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-
-from pydantic import BaseModel
 
 from flowrunner.bench.config import Exporter
 from flowrunner.driver import Driver
 from flowrunner.lab.config import LabFile
+from flowrunner.lab.entry_schema import complete_entries
+from flowrunner.pipeline.editors import finished
 from flowrunner.pipeline.schema import action_schema, pipeline_schema
-from flowrunner.pipeline.shapes import DRAFT, Schema, shape
+from flowrunner.pipeline.shapes import Schema, shape, summary
 from flowrunner.plugins import load, types
 
 
@@ -19,20 +20,22 @@ def schemas() -> Mapping[str, Callable[[], Schema]]:
     """What makes each schema, by its name below `schemas/`."""
     return {
         "pipeline": pipeline_schema,
-        "lab": partial(model_schema, LabFile, "lab"),
-        "exporter": partial(model_schema, Exporter, "exporter"),
+        "lab": partial(_file, LabFile, "lab"),
+        "exporter": partial(_file, Exporter, "exporter"),
         **{f"actions/{name}": partial(action_schema, name) for name in types("flowrunner.steps")},
         **{f"drivers/{name}": partial(_driver, name) for name in types("flowrunner.drivers")},
     }
 
 
-def model_schema(model: type[BaseModel], title: str) -> Schema:
-    """The schema of a file that one model describes."""
+def _file(model: type[LabFile] | type[Exporter], title: str) -> Schema:
+    """The schema of a file that one model describes and that has parts of benches in it."""
     whole, inner = shape(model)
-    return {"$schema": DRAFT, "title": title, **whole, "definitions": dict(sorted(inner.items()))}
+    complete_entries(inner)
+    return finished(title, {**whole, "definitions": inner})
 
 
 def _driver(name: str) -> Schema:
     driver = load("flowrunner.drivers", Driver, name)
-    found = model_schema(driver.config_model(), name)
-    return {**found, "description": (driver.__doc__ or "").partition("\n")[0]}
+    whole, inner = shape(driver.config_model(), defaults=True)
+    about = {"description": summary(driver), "markdownDescription": inspect.getdoc(driver) or ""}
+    return finished(name, {**whole, **about, "definitions": inner})

@@ -1,8 +1,9 @@
-"""JSON Schemas of models, as editors like them: described, with examples, and open for expressions."""
+"""JSON Schemas of models: described, with examples, and open for expressions."""
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -17,24 +18,29 @@ Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"
 """The newest draft that every editor's YAML support knows."""
 
+REF = "#/definitions/"
 EXPRESSION: Schema = {
     "title": "expression",
     "type": "string",
     "pattern": r"\$\{\{",
     "description": "An expression: `${{ inputs.image }}`",
 }
-REF = "#/definitions/"
+AN_EXPRESSION: Schema = {"$ref": f"{REF}expression"}
 
 
-def shape(model: type[BaseModel], *, dynamic: bool = False) -> tuple[Schema, dict[str, Schema]]:
+def shape(model: type[BaseModel], *, dynamic: bool = False, defaults: bool = False) -> tuple[Schema, dict[str, Schema]]:
     """The schema of `model`, and those that it refers to by name.
 
-    Expressions are let in where the model says so; with `dynamic` everywhere.
+    Expressions are let in where the model says so; with `dynamic` everywhere. What a key is by default is told in its
+    description; with `defaults` also by `default`, which editors write into every new mapping.
     """
     found = described(model).model_json_schema(ref_template=f"{REF}{{model}}", schema_generator=_Generator)
     inner = {name: _tidy(schema, dynamic, top=True) for name, schema in found.pop("$defs", {}).items()}
     whole = _tidy(found, dynamic, top=True)
     whole["description"] = summary(model)
+    for schema in (*inner.values(), *(() if defaults else (whole,))):
+        for value in schema.get("properties", {}).values():
+            value.pop("default", None)
     return whole, inner
 
 
@@ -65,18 +71,14 @@ def or_expression(schema: Schema) -> Schema:
     rest = {key: value for key, value in schema.items() if key not in about}
     if _takes_any_text(rest):
         return schema
-    return {**about, **either(rest, {"$ref": f"{REF}expression"})}
+    return {**about, **either(rest, AN_EXPRESSION)}
 
 
 def _takes_any_text(schema: Schema) -> bool:
     if "anyOf" in schema:
         return any(_takes_any_text(branch) for branch in schema["anyOf"])
     bounds = {"enum", "const", "pattern", "minLength", "maxLength", "format"}
-    return (
-        not schema
-        or (schema.get("type") == "string" and not bounds & set(schema))
-        or schema.get("$ref") == f"{REF}expression"
-    )
+    return not schema or (schema.get("type") == "string" and not bounds & set(schema)) or schema == AN_EXPRESSION
 
 
 class _Generator(GenerateJsonSchema):
@@ -94,7 +96,7 @@ def _tidy(schema: Any, dynamic: bool, *, top: bool = False) -> Any:
     if "prefixItems" in kept:
         kept["items"] = kept.pop("prefixItems")
     if "properties" in kept:
-        kept["properties"] = {name: _value(value, inside) for name, value in kept["properties"].items()}
+        kept["properties"] = {name: _property(name, value, inside) for name, value in kept["properties"].items()}
     for key in ("items", "additionalProperties"):
         if isinstance(kept.get(key), dict):
             kept[key] = _value(kept[key], inside)
@@ -109,7 +111,8 @@ def _tidy(schema: Any, dynamic: bool, *, top: bool = False) -> Any:
 
 def _is_noise(key: str, value: Any) -> bool:
     """Whether it tells editors nothing."""
-    return key in _DROPPED or (key == "default" and value is None) or (key == "additionalProperties" and value is True)
+    is_empty = value is None or value in ("", [], {})
+    return key in _DROPPED or (key == "default" and is_empty) or (key == "additionalProperties" and value is True)
 
 
 _DROPPED = {"x-dynamic", "x-apart", "x-steps", "gt", "ge", "lt", "le"}
@@ -123,7 +126,19 @@ def _flat(whole: Schema, branches: list[Schema]) -> Schema:
     return {**told, **whole, **either(*plain)}
 
 
-_ABOUT = ("description", "default", "examples")
+_ABOUT = ("title", "description", "default", "examples")
+
+
+def _property(name: str, schema: Mapping[str, Any], dynamic: bool) -> Schema:
+    """What stands under a key. Editors show the key as its title, and never show what is the default."""
+    found = {"title": name, **_value(schema, dynamic)}
+    if "$ref" in schema:
+        found.pop("default", None)  # every key of the mapping says so itself
+    if "default" in found:
+        default = found["default"]
+        told = default if isinstance(default, str) else json.dumps(default)
+        found["description"] += f" The default is `{told}`."
+    return found
 
 
 def _value(schema: Mapping[str, Any], dynamic: bool) -> Schema:

@@ -29,7 +29,7 @@ UNSEEN = {
     "missing-secret", "needless-device", "no-device", "secret-leak", "unavailable", "unknown-device", "unknown-filter",
     "unknown-function", "unknown-input", "unknown-name", "unknown-output", "unknown-secret", "unknown-step",
     # what JSON Schema could say, with errors that nobody could read
-    "bad-regex", "no-action", "two-actions",
+    "bad-regex",
 }  # fmt: skip
 """Codes that the schema does not have to see."""
 
@@ -38,7 +38,7 @@ UNSEEN_FILES = {
     "bad-value-3", "bad-value-7", "bad-value-9", "bad-value-14",  # rules between keys; a duration of zero
     "fixed-1", "fixed-2", "fixed-3",  # an expression in a text that is fixed
     "syntax-4",  # an expression that is not closed
-    "unknown-key-8", "unknown-key-9", "unknown-key-11", "unknown-key-14",  # keys that do not go together
+    "unknown-key-9", "unknown-key-11", "unknown-key-14",  # keys that do not go together
     "wrong-type-9", "wrong-type-16", "wrong-type-17", "wrong-type-18", "wrong-type-19",  # types of expressions
 }  # fmt: skip
 
@@ -115,8 +115,33 @@ def test_an_action_has_its_help_its_defaults_and_its_examples() -> None:
     schema = action_schema("expect")
     assert schema["description"].startswith("Wait for text on the console.")
     assert "```" not in schema["description"]
-    assert "login: " in schema["examples"]
-    (mapping,) = [branch for branch in schema["anyOf"] if branch.get("type") == "object"]
+    text, *_ = schema["anyOf"]
+    assert "login: " in text["examples"]
+    mapping = schema["then"]
+    assert schema["if"] == {"type": "object"}
     assert mapping["properties"]["within"]["default"] == "1m"
-    assert mapping["properties"]["within"]["description"] == "How long to wait."
+    assert mapping["properties"]["within"]["description"] == "How long to wait. The default is `1m`."
     assert mapping["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pipelines" / "exporters").glob("*.yaml")), ids=lambda path: path.stem)
+def test_accepts_the_exporters_of_this_repository(path: Path) -> None:
+    assert list(jsonschema.Draft7Validator(schemas()["exporter"]()).iter_errors(plain_file(path))) == []
+
+
+def test_accepts_the_lab_of_this_repository() -> None:
+    lab = plain_file(ROOT / "pipelines" / "lab.yaml")
+    assert list(jsonschema.Draft7Validator(schemas()["lab"]()).iter_errors(lab)) == []
+
+
+def test_every_reference_leads_somewhere_and_nothing_stands_beside_it() -> None:
+    def look(schema: Any, definitions: Any) -> None:
+        if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
+            assert schema.keys() == {"$ref"}, "draft 7 passes over what stands beside a reference"
+            assert schema["$ref"].removeprefix("#/definitions/") in definitions
+        for value in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+            look(value, definitions)
+
+    for make in schemas().values():
+        whole = make()
+        look(whole, whole["definitions"])
