@@ -1,34 +1,24 @@
-"""The check of an expression before the run: each name at its place, and the type of the result."""
+"""The check of an expression's names before the run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from jinja2.lexer import TOKEN_NAME, TOKEN_STRING, TOKEN_WHITESPACE
+from jinja2.lexer import TOKEN_NAME, TOKEN_STRING
 
 from flowrunner.errors import near
-from flowrunner.expressions.filters import FUNCTIONS, METHODS, OWN, STANDARD, TESTS
+from flowrunner.expressions.allowed import METHODS
+from flowrunner.expressions.filters import FUNCTIONS
 from flowrunner.expressions.names import Names, Unavailable
-from flowrunner.expressions.sandbox import sandbox
+from flowrunner.expressions.words import Word
 
 KEYWORDS = {"and", "or", "not", "if", "else", "in", "is", "true", "false", "none", "True", "False", "None"}
 
 NOUNS = {"inputs": "input", "secrets": "secret", "matrix": "matrix key", "devices": "device", "needs": "job"}
 
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A word of an expression, `offset` characters behind its beginning."""
-
-    kind: str
-    value: str
-    offset: int
-
-    @property
-    def end(self) -> int:
-        """Offset behind it."""
-        return self.offset + len(self.value)
+FOREIGN = {"null": "none", "nil": "none", "undefined": "none", "yes": "true", "no": "false", "on": "true"}
+"""Words of other languages, with ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +32,7 @@ class Problem:
     help: str | None = None
 
 
-def tokens(source: str) -> list[Token]:
-    """The words of an expression."""
-    found: list[Token] = []
-    offset = 0
-    for _, kind, value in sandbox().words(source):
-        if kind != TOKEN_WHITESPACE:
-            found.append(Token(kind, value, offset))
-        offset += len(value)
-    return found
-
-
-def chains(words: list[Token]) -> Iterator[list[Token]]:
+def chains(words: Sequence[Word]) -> Iterator[list[Word]]:
     """Each dotted name with its parts: `steps.boot.outputs`; a method that is called is no part of it."""
     for index, word in enumerate(words):
         if word.kind != TOKEN_NAME or word.value in KEYWORDS or not _starts(words, index):
@@ -66,7 +45,7 @@ def chains(words: list[Token]) -> Iterator[list[Token]]:
         yield chain
 
 
-def _starts(words: list[Token], index: int) -> bool:
+def _starts(words: Sequence[Word], index: int) -> bool:
     before = [word.value for word in words[max(0, index - 2) : index]]
     after = words[index + 1].value if index + 1 < len(words) else ""
     if before and (before[-1] in (".", "|", "is") or before == ["is", "not"]):
@@ -74,7 +53,7 @@ def _starts(words: list[Token], index: int) -> bool:
     return after not in ("=", "(")
 
 
-def _next_part(words: list[Token], position: int) -> tuple[Token, int] | None:
+def _next_part(words: Sequence[Word], position: int) -> tuple[Word, int] | None:
     values = [word.value for word in words[position : position + 3]]
     if len(values) >= 2 and values[0] == "." and words[position + 1].kind == TOKEN_NAME:
         called = len(values) == 3 and values[2] == "("
@@ -84,16 +63,11 @@ def _next_part(words: list[Token], position: int) -> tuple[Token, int] | None:
     return None
 
 
-def word_of(token: Token) -> str:
-    """The name that a part of a chain stands for."""
-    return token.value[1:-1] if token.kind == TOKEN_STRING else token.value
-
-
-def problems(words: list[Token], names: Names | None) -> Iterator[Problem]:
+def problems(words: Sequence[Word], names: Names | None) -> Iterator[Problem]:
     """What is wrong with the names of an expression."""
     for before, word, after in zip([None, *words], words, [*words[1:], None], strict=False):
-        if word.kind == TOKEN_NAME:
-            problem = _check_word(before.value if before else "", word, after.value if after else "")
+        if word.kind == TOKEN_NAME and after is not None and after.value == "(":
+            problem = _check_called(before.value if before else "", word)
             if problem:
                 yield problem
     for chain in chains(words) if names is not None else ():
@@ -102,48 +76,41 @@ def problems(words: list[Token], names: Names | None) -> Iterator[Problem]:
             yield problem
 
 
-def _check_word(before: str, word: Token, after: str) -> Problem | None:
-    """What is wrong with a filter, a test, a method or a function."""
-    known: Mapping[str, set[str]] = {
-        "|": {*STANDARD, *OWN},
-        "is": {*TESTS, "not", "matches"},
-        ".": METHODS if after == "(" else {word.value},
-    }
-    nouns = {"|": "filter", "is": "test", ".": "method"}
-    if before in known:
-        return None if word.value in known[before] else _unknown(nouns[before], word, known[before])
-    if after == "(" and word.value not in KEYWORDS and before != "not" and word.value not in FUNCTIONS:
-        return _unknown("function", word, set(FUNCTIONS))
-    return None
+def _check_called(before: str, word: Word) -> Problem | None:
+    """What is wrong with a method or a function."""
+    if before in ("|", "is", "not") or word.value in KEYWORDS:
+        return None
+    noun, known = ("method", METHODS) if before == "." else ("function", set(FUNCTIONS))
+    return None if word.value in known else unknown(noun, word.value, word.offset, word.end, known)
 
 
-def _unknown(noun: str, word: Token, known: set[str]) -> Problem:
-    return Problem(
-        f"there is no {noun} '{word.value}'", f"unknown-{noun}", word.offset, word.end, near(word.value, known)
-    )
+def unknown(noun: str, name: str, start: int, end: int, known: set[str]) -> Problem:
+    """The problem that there is no such filter, test, method or function."""
+    return Problem(f"there is no {noun} '{name}'", f"unknown-{noun}", start, end, near(name, known))
 
 
-def _check_chain(chain: list[Token], names: Names) -> Problem | None:
+def _check_chain(chain: list[Word], names: Names) -> Problem | None:
     here: object = names
-    for depth, token in enumerate(chain):
-        word = word_of(token)
+    for depth, part in enumerate(chain):
+        word = part.name
         if isinstance(here, Mapping):
             if word not in here:
-                what, code = _missing(chain, depth)
-                return Problem(what, code, token.offset, token.end, near(word, map(str, here)))
+                what, code = _missing([part.name for part in chain], depth)
+                ours = FOREIGN.get(word) if depth == 0 else None
+                help = f"write {ours}, or put it in quotes" if ours else near(word, map(str, here))
+                return Problem(what, code, part.offset, part.end, help)
             here = here[word]
         elif here not in ("any", "map", "list"):
             what = f"a {here} has no '{word}'"
-            return Problem(what, "unknown-name", token.offset, token.end)
+            return Problem(what, "unknown-name", part.offset, part.end, "it is a single value")
         else:
             return None
         if isinstance(here, Unavailable):
-            return Problem(here.what, "unavailable", token.offset, token.end, here.help)
+            return Problem(here.what, "unavailable", part.offset, part.end, here.help)
     return None
 
 
-def _missing(chain: list[Token], depth: int) -> tuple[str, str]:
-    words = [word_of(token) for token in chain]
+def _missing(words: Sequence[str], depth: int) -> tuple[str, str]:
     word = words[depth]
     if depth == 0:
         return f"there is no name '{word}'", "unknown-name"

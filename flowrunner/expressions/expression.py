@@ -1,38 +1,61 @@
-"""One expression, or one text with expressions in it."""
+"""One expression, or one text with expressions in it, and its value in the run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, nodes
+import regex
+from jinja2 import TemplateError, Undefined, UndefinedError, nodes
 
-from flowrunner.errors import PipelineError, PipelineErrors, Span
-from flowrunner.expressions.check import Problem, chains, problems, tokens, word_of
-from flowrunner.expressions.infer import infer
-from flowrunner.expressions.limits import DEEPEST, LONGEST, MOST_NODES, TooLarge, bounded
-from flowrunner.expressions.names import Names
-from flowrunner.expressions.sandbox import sandbox
-from flowrunner.expressions.split import OPEN, Place, Unclosed, split
-from flowrunner.model import Secret, Type
+from flowrunner.errors import PipelineError, Span, near
+from flowrunner.expressions.limits import LARGEST, TooLarge, limited
+from flowrunner.expressions.said import said
+from flowrunner.expressions.sandbox import complain, sandbox, settled
+from flowrunner.expressions.secrecy import found, hidden, touched
+from flowrunner.expressions.split import Place
+from flowrunner.expressions.texts import NotText, text_of
+from flowrunner.model import Type
 
 
 class ExpressionError(PipelineError):
     """An expression that could not be parsed, checked or evaluated."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A dotted name in an expression: each word with the offsets in the scalar where it begins and ends."""
+
+    words: tuple[str, ...]
+    offsets: tuple[tuple[int, int], ...]
+
+
 @dataclass(slots=True)
-class _Code:
-    """One expression of a text; its function is made when it is first evaluated."""
+class Code:
+    """One expression of a text, from `start` to `end` of it; its function is made when it is first evaluated."""
 
     tree: nodes.Expr
-    where: Span
+    start: int
+    end: int
+    references: tuple[Reference, ...]
     function: Callable[[Mapping[str, Any]], Any] | None = None
 
     def evaluate(self, names: Mapping[str, Any]) -> Any:
+        """Its value.
+
+        Raises:
+            Exception: whatever Jinja2 and Python say.
+        """
         self.function = self.function or sandbox().function(self.tree)
-        return self.function(names)
+        value = settled(self.function(names))
+        if isinstance(value, Undefined):
+            complain(value)
+        if callable(value):
+            raise TypeError("this is a function: call it with ()")
+        if value is not None and not isinstance(value, str | int | float | list | tuple | Mapping):
+            raise TypeError("the result is no value of the language")
+        return list(value) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True)
@@ -47,133 +70,84 @@ class Expression:
     type: Type
     references: tuple[tuple[str, Span], ...]
     sensitive: bool
-    _parts: tuple[str | _Code, ...] = field(default=(), repr=False, compare=False)
+    _parts: tuple[str | Code, ...] = field(default=(), repr=False, compare=False)
+    _place: Place | None = field(default=None, repr=False, compare=False)
 
     def evaluate(self, names: Mapping[str, Any]) -> Any:
         """The value: of its native type when the text is one expression only, else text.
 
+        What a secret flows into is secret.
+
         Raises:
             ExpressionError: an undefined name, a limit exceeded, a wrong operation, a list inside text.
         """
-        values = [part if isinstance(part, str) else self._value(part, names) for part in self._parts]
+        with limited():
+            values = [part if isinstance(part, str) else self._value(part, names) for part in self._parts]
         whole = len(self._parts) == 1 and not isinstance(self._parts[0], str)
-        value = values[0] if whole else "".join(map(self._text, self._parts, values))
-        return _hidden(value) if self.sensitive else value
+        value = values[0] if whole else self._joined(values)
+        return hidden(value) if self._is_secret(names) else value
 
-    def _value(self, code: _Code, names: Mapping[str, Any]) -> Any:
+    def _is_secret(self, names: Mapping[str, Any]) -> bool:
+        """Whether a secret flows in: one of `secrets`, or one that an output holds."""
+        references = (one.words for part in self._parts if isinstance(part, Code) for one in part.references)
+        return self.sensitive or touched(names, references)
+
+    def _value(self, code: Code, names: Mapping[str, Any]) -> Any:
         try:
-            value = bounded(code.evaluate(names))
-            if isinstance(value, sandbox().undefined):
-                value._fail_with_undefined_error()
-        except UndefinedError as error:
-            raise ExpressionError(str(error), code="undefined", where=code.where) from error
+            return code.evaluate(names)
         except TooLarge as error:
-            raise ExpressionError(str(error), code="too-large", where=code.where) from error
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, TimeoutError) as error:
-            what = f"this could not be evaluated: {error}"
-            raise ExpressionError(what, code="bad-value", where=code.where) from error
-        return value
+            raise self._error(str(error), "too-large", code, "make the values smaller") from error
+        except NotText as error:
+            raise self._error(str(error), "not-text", code, error.help) from error
+        except _WRONG as error:
+            missing = self._missing(code, names) if isinstance(error, UndefinedError) else None
+            if missing is not None:
+                raise missing from error
+            if self._is_secret(names):
+                what = "this could not be evaluated; a secret is in it, and so the reason is not shown"
+                raise self._error(what, "bad-value", code) from None
+            if isinstance(error, UndefinedError):
+                raise self._error(said(error), "undefined", code) from error
+            raise self._error(f"this could not be evaluated: {said(error)}", "bad-value", code) from error
 
-    def _text(self, part: str | _Code, value: Any) -> str:
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, str | int | float):
-            return str(value)
-        where = self.where if isinstance(part, str) else part.where
-        kind = "null" if value is None else "a mapping" if isinstance(value, Mapping) else "a list"
-        advice = "| default('')" if value is None else "| tojson" if isinstance(value, Mapping) else "| join(', ')"
-        raise ExpressionError(f"{kind} cannot stand inside text", code="not-text", where=where, help=f"add {advice}")
+    def _joined(self, values: Sequence[Any]) -> str:
+        texts = []
+        for part, value in zip(self._parts, values, strict=True):
+            try:
+                texts.append(part if isinstance(part, str) else text_of(value))
+            except NotText as error:
+                raise self._error(str(error), "not-text", part, error.help) from error
+        text = "".join(texts)
+        if len(text) > LARGEST:
+            raise ExpressionError(
+                f"the text would have more than {LARGEST} characters", code="too-large", where=self.where
+            )
+        return text
 
+    def _missing(self, code: Code, names: Mapping[str, Any]) -> ExpressionError | None:
+        """The error about the first dotted name that leads nowhere, at the very word."""
+        for reference in code.references:
+            here, depth = found(names, reference.words)
+            if depth == len(reference.words) or not isinstance(here, Mapping):
+                continue
+            start, end = reference.offsets[depth]
+            where = self._place.span(start, end) if self._place else self.where
+            word, help = reference.words[depth], near(reference.words[depth], map(str, here))
+            what = f"there is no '{word}' here"
+            if reference.words[0] == "steps" and word == "outputs" and "outcome" in here:
+                what = f"the step '{reference.words[1]}' has no 'outputs': it ended as {here['outcome']}"
+                help = "ask for its outcome with 'if', or add | default(...)"
+            return ExpressionError(what, code="undefined", where=where, help=help)
+        return None
 
-def parse(text: str, where: Span, *, source: str | None = None, names: Names | None = None) -> Expression:
-    """The expression in `text`, a scalar's value at `where`; `source` is the file's text, for exact places.
-
-    With `names` every name is checked.
-
-    Raises:
-        PipelineErrors: what is wrong with it, each at its place.
-    """
-    place = Place(text, where, source)
-    try:
-        parts = split(text)
-    except Unclosed as error:
-        span = place.span(error.offset, error.offset + len(OPEN))
-        raise PipelineErrors([_error(f"'{OPEN}' is not closed", "syntax", span, "close it with '}}'")]) from error
-    if len(parts) > 1 and all(part.code or not part.text.strip() for part in parts) and sum(p.code for p in parts) == 1:
-        parts = [part for part in parts if part.code]
-    found: list[str | _Code] = []
-    kinds: list[Type] = []
-    errors: list[PipelineError] = []
-    references: list[tuple[str, Span]] = []
-    for part in parts:
-        if not part.code:
-            found.append(part.text)
-            continue
-        try:
-            tree = _tree(part.text)
-            words = tokens(part.text)
-        except (TemplateSyntaxError, TooLarge, RecursionError) as error:
-            errors.append(_syntax(error, place.span(part.start, part.start + len(part.text))))
-            continue
-        errors += [_located(problem, part.start, place) for problem in problems(words, names)]
-        for chain in chains(words):
-            span = place.span(part.start + chain[0].offset, part.start + chain[-1].end)
-            references.append((".".join(word_of(token) for token in chain), span))
-        kinds.append(infer(tree, names or {}))
-        found.append(_Code(tree, place.span(part.start, part.start + len(part.text))))
-    if errors:
-        raise PipelineErrors(errors)
-    sensitive = any(name == "secrets" or name.startswith("secrets.") for name, _ in references)
-    whole = len(found) == 1 and not isinstance(found[0], str)
-    kind: Type = kinds[0] if whole else "string"
-    return Expression(
-        text,
-        where,
-        "secret" if sensitive and kind in ("string", "any") else kind,
-        tuple(references),
-        sensitive,
-        tuple(found),
-    )
+    def _error(self, what: str, code: str, part: str | Code, help: str | None = None) -> ExpressionError:
+        place = self._place
+        where = self.where if place is None or isinstance(part, str) else place.span(part.start, part.end)
+        return ExpressionError(what, code=code, where=where, help=help)
 
 
-def holds_expression(text: str) -> bool:
-    """Whether there is an expression in `text`."""
-    return OPEN in text
-
-
-def _tree(source: str) -> nodes.Expr:
-    if not source.strip():
-        raise TemplateSyntaxError("there is nothing between '${{' and '}}'", 1)
-    if len(source) > LONGEST:
-        raise TooLarge(f"an expression may have {LONGEST} characters")
-    tree = sandbox().parse_expression(source)
-    count, level = 0, [(tree, 1)]
-    while level:
-        node, depth = level.pop()
-        count += 1
-        if count > MOST_NODES or depth > DEEPEST:
-            raise TooLarge(f"an expression may have {MOST_NODES} parts, {DEEPEST} levels deep")
-        level += [(child, depth + 1) for child in node.iter_child_nodes()]  # type: ignore[misc]
-    return tree
-
-
-def _syntax(error: Exception, where: Span) -> PipelineError:
-    said = error.message if isinstance(error, TemplateSyntaxError) else str(error) or "it is nested too deep"
-    return _error(f"this is no expression: {said}", "expression-syntax", where, None)
-
-
-def _located(problem: Problem, start: int, place: Place) -> PipelineError:
-    span = place.span(start + problem.start, start + problem.end)
-    return _error(problem.what, problem.code, span, problem.help)
-
-
-def _error(what: str, code: str, where: Span, help: str | None) -> ExpressionError:
-    return ExpressionError(what, code=code, where=where, help=help)
-
-
-def _hidden(value: Any) -> Any:
-    if isinstance(value, str):
-        return Secret(value)
-    if isinstance(value, Mapping):
-        return {key: _hidden(item) for key, item in value.items()}
-    return [_hidden(item) for item in value] if isinstance(value, list | tuple) else value
+_WRONG = (
+    TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, TimeoutError, RecursionError,
+    MemoryError, regex.error,
+)  # fmt: skip
+"""What an expression can raise when its values do not fit."""

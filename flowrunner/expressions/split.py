@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 
 from flowrunner.errors import Span
+from flowrunner.expressions.align import aligned
 
 OPEN, CLOSE = "${{", "}}"
 
@@ -80,6 +82,14 @@ class Place:
         self._source = source
         self._map: list[tuple[int, int]] | None = None
 
+    @property
+    def is_block(self) -> bool:
+        """Whether the scalar is written below `|` or `>`."""
+        where = self._where
+        if where.end_line == where.line or self._source is None:
+            return False
+        return _lines(self._source)[where.line - 1][where.column - 1 : where.column] in ("|", ">")
+
     def span(self, start: int, end: int) -> Span:
         """The place of the characters from `start` to `end`."""
         lead = self._lead()
@@ -99,22 +109,26 @@ class Place:
         return surplus // 2 if where.line == where.end_line and surplus in (0, 2) else None
 
     def _align(self) -> list[tuple[int, int]]:
-        """Line and column of each character of the value; what stands between them in the file is skipped."""
-        lines = _lines(self._source or "")[self._where.line - 1 : self._where.end_line]
-        raw = [(char, row, column) for row, line in enumerate(lines) for column, char in enumerate([*line, "\n"])]
-        raw = raw[self._where.column - 1 :]
-        found: list[tuple[int, int]] = []
-        position = 0
-        for char in self._value:
-            ahead = position
-            while ahead < len(raw) and not _same(raw[ahead][0], char):
-                ahead += 1
-            if ahead < len(raw):
-                position = ahead
-            row, column = raw[position][1:] if position < len(raw) else (0, self._where.column - 1)
-            found.append((self._where.line + row, column + 1))
-            position += 1
+        """Line and column of each character of the value."""
+        written = self._written()
+        if written is None:
+            return [(self._where.line, self._where.column)]
+        rows = _starts(written)
+        found = []
+        for offset in aligned(written, self._value):
+            row = bisect_right(rows, offset) - 1
+            indent = self._where.column if row == 0 else 1
+            found.append((self._where.line + row, offset - rows[row] + indent))
         return found or [(self._where.line, self._where.column)]
+
+    def _written(self) -> str | None:
+        """The scalar as it stands in the file."""
+        lines = _lines(self._source or "")[self._where.line - 1 : self._where.end_line]
+        if not lines:
+            return None
+        if self._where.end_line - self._where.line < len(lines):
+            lines[-1] = lines[-1][: self._where.end_column - 1]
+        return "\n".join(lines)[self._where.column - 1 :]
 
 
 @lru_cache(maxsize=4)
@@ -122,5 +136,5 @@ def _lines(source: str) -> list[str]:
     return source.split("\n")
 
 
-def _same(raw: str, char: str) -> bool:
-    return raw == char or (raw == "\n" and char == " ")
+def _starts(text: str) -> list[int]:
+    return [0, *(offset + 1 for offset, char in enumerate(text) if char == "\n")]

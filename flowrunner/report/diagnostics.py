@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from flowrunner.errors import BenchError, FlowrunnerError, PipelineError, Span
+from flowrunner.errors import BenchError, ExpectationError, FlowrunnerError, PipelineError, PipelineErrors, Span
 
 Format = Literal["text", "json", "github", "gitlab"]
 
@@ -25,12 +26,13 @@ def render(
     errors: Sequence[FlowrunnerError], sources: Mapping[str, str], *, format: str = "text", color: bool = False
 ) -> str:
     """`errors` in the given format; `sources` has the text of each file by its name in spans."""
+    errors = [one for error in errors for one in (error.errors if isinstance(error, PipelineErrors) else [error])]
     if format == "json":
-        return json.dumps([_facts(error) for error in errors], indent=2, ensure_ascii=False)
+        return json.dumps([_facts(error) for error in errors], indent=2)
     if format == "github":
-        return "\n".join(_github(error) for error in errors)
+        return "\n".join(_github(error) for error in errors).encode(errors="replace").decode()
     if format == "gitlab":
-        return json.dumps([_gitlab(error) for error in errors], indent=2, ensure_ascii=False)
+        return json.dumps(list(_gitlab(errors)), indent=2)
     shown = [_text(error, sources, color=color) for error in errors[:MOST]]
     if len(errors) > MOST:
         shown.append(f"and {len(errors) - MOST} more")
@@ -39,18 +41,30 @@ def render(
 
 def _text(error: FlowrunnerError, sources: Mapping[str, str], *, color: bool) -> str:
     red, bold, plain = (RED, BOLD, PLAIN) if color else ("", "", "")
-    place = f"{bold}{error.where}:{plain} " if error.where else ""
-    lines = [f"{place}{red}error:{plain} {error.what}"]
-    excerpt = _excerpt(error.where, sources, error.help, color=color) if error.where else []
-    lines += excerpt or ([f"  help: {error.help}"] if error.help else [])
-    if isinstance(error, BenchError) and error.said:
-        lines += [f"  | {line}" for line in error.said.splitlines()]
+    place = f"{bold}{_flat(str(error.where))}:{plain} " if error.where else ""
+    help = _flat(error.help) if error.help else None
+    lines = [f"{place}{red}{_label(error)}:{plain} {_lines(error.what)}"]
+    excerpt = _excerpt(error.where, sources, help, color=color) if error.where else []
+    lines += excerpt or ([f"  help: {help}"] if help else [])
+    if isinstance(error, BenchError | ExpectationError) and error.said:
+        lines += [f"  | {_flat(line)}" for line in error.said.splitlines()]
     return "\n".join(lines)
 
 
+def _label(error: FlowrunnerError) -> str:
+    """An expectation that was missed is no error, unless its author said so."""
+    return "failed" if isinstance(error, ExpectationError) and error.outcome != "errored" else "error"
+
+
+def _lines(text: str) -> str:
+    """Each line of `text` as it is safe to print; those behind the first are moved in."""
+    return "\n      ".join(_flat(line) for line in text.splitlines())
+
+
 def _excerpt(where: Span, sources: Mapping[str, str], help: str | None, *, color: bool) -> list[str]:
-    lines = sources.get(where.file, "").splitlines()
-    if not 1 <= where.line <= len(lines):
+    source = sources.get(where.file, "").removeprefix("\ufeff")
+    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # other breaks are text in YAML
+    if where.file not in sources or not 1 <= where.line <= len(lines):
         return []
     line = lines[where.line - 1]
     end = where.end_column if where.end_line == where.line else len(line) + 1
@@ -61,10 +75,11 @@ def _excerpt(where: Span, sources: Mapping[str, str], help: str | None, *, color
     tail = "..." if len(line) > cut + WIDTH else ""
     number = f"{where.line:>5} | "
     red, dim, plain = (RED, DIM, PLAIN) if color else ("", "", "")
-    carets = "^" * max(1, _width(marked[:WIDTH]))
+    left, marked, right = _flat(lead + before), _flat(marked[:WIDTH]), _flat(after + tail)
+    carets = "^" * max(1, _width(marked))
     return [
-        f"{dim}{number}{plain}{_flat(lead + before + marked[:WIDTH] + after + tail)}",
-        f"{dim}{' ' * 5} | {plain}{' ' * _width(lead + before)}{red}{carets}{plain}" + (f" {help}" if help else ""),
+        f"{dim}{number}{plain}{left}{marked}{right}",
+        f"{dim}{' ' * 5} | {plain}{' ' * _width(left)}{red}{carets}{plain}" + (f" {help}" if help else ""),
     ]
 
 
@@ -74,12 +89,13 @@ def _flat(text: str) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns that `text` takes on a terminal."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    """Columns that flat text takes on a terminal."""
+    marks = sum(unicodedata.category(char) in ("Mn", "Me") for char in text)
+    return len(text) - marks + sum(unicodedata.east_asian_width(char) in "WF" for char in text)
 
 
 def _code(error: FlowrunnerError) -> str:
-    return error.code if isinstance(error, PipelineError) else "bench"
+    return error.code if isinstance(error, PipelineError) else "unmet" if _label(error) == "failed" else "bench"
 
 
 def _facts(error: FlowrunnerError) -> dict[str, object]:
@@ -112,14 +128,17 @@ def _escaped(text: str, *, all: bool = False) -> str:
     return text.replace(":", "%3A").replace(",", "%2C") if all else text
 
 
-def _gitlab(error: FlowrunnerError) -> dict[str, object]:
-    """An entry of GitLab's Code Quality report."""
-    where = error.where
-    identity = f"{where}|{_code(error)}|{error.what}"
-    return {
-        "description": error.what + (f" ({error.help})" if error.help else ""),
-        "check_name": _code(error),
-        "fingerprint": hashlib.sha256(identity.encode()).hexdigest(),
-        "severity": "major",
-        "location": {"path": where.file if where else "", "lines": {"begin": where.line if where else 1}},
-    }
+def _gitlab(errors: Sequence[FlowrunnerError]) -> Iterator[dict[str, object]]:
+    """The entries of GitLab's Code Quality report. A fingerprint does not change when lines move."""
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for error in errors:
+        where = error.where
+        identity = (where.file if where else "", _code(error), error.what)
+        seen[identity] += 1
+        yield {
+            "description": error.what + (f" ({error.help})" if error.help else ""),
+            "check_name": _code(error),
+            "fingerprint": hashlib.sha256(repr((*identity, seen[identity])).encode()).hexdigest(),
+            "severity": "major",
+            "location": {"path": where.file if where else "", "lines": {"begin": where.line if where else 1}},
+        }

@@ -1,4 +1,6 @@
+import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -47,9 +49,42 @@ def test_numbers_agree_with_ruamel(number: object) -> None:
     assert value(str(number)) == wanted
 
 
-@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=40))
+def differs(text: str) -> bool:
+    """Where ruamel.yaml reads more into a plain scalar than the core schema does."""
+    return "_" in text or bool(re.match(r"[-+]?0b|[-+]0[xo]|[-+]?[0-9][0-9.]*:|[<=]|[0-9]{4}-", text))
+
+
+@given(st.text("0123456789.+-eExXoOaAfFnNtruUlLsiI~ :_b=", min_size=1, max_size=12))
+def test_plain_scalars_agree_with_ruamel_where_it_keeps_to_the_schema(text: str) -> None:
+    text = text.strip()
+    assume(text and not differs(text) and not text.startswith("- ") and text != "-" and ": " not in text)
+    assume(not text.endswith(":") and text[0] != ":")
+    wanted = YAML(typ="safe", pure=True).load(f"k: {text}\n")["k"]
+    found = value(text)
+    assert type(found) is type(wanted)
+    assert found == wanted or (repr(found) == repr(wanted) == "nan")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cn"])),
+        lambda inner: st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cn"]), min_size=1), inner, max_size=4),
+        max_leaves=20,
+    )
+)  # fmt: skip
+def test_json_is_yaml(data: object) -> None:
+    written = json.dumps(data, ensure_ascii=False)
+    assume("\x7f" not in written and "\ufeff" not in written and not re.search("[\x80-\x84\x86-\x9f]", written))
+    root = parse(written, "t.yaml").root
+    assert root is not None
+    assert plain(root) == data
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn"]), max_size=40))
 def test_quoted_text_is_that_text_and_its_span_holds_it(text: str) -> None:
-    assume("\u2028" not in text and "\u2029" not in text and "\ufeff" not in text)
+    assume("\ufeff" not in text)
     written = "'" + text.replace("'", "''") + "'"
     source = f"k: {written}\n"
     root = parse(source, "t.yaml").root
@@ -80,6 +115,19 @@ BROKEN = {
     "a: &q !t x\n": ("1:4", "tag", "the tag '!t' is not part of the language"),
     "a: 1\n---\nb: 1\n": ("2:1", "several-documents", "there is more than one document"),
     "a: *x\n": ("1:4", "unknown-alias", "the alias has no anchor before it"),
+    "a: !x\n": ("1:4", "tag", "the tag '!x' is not part of the language"),
+    "!x a: 1\n": ("1:1", "tag", "the tag '!x' is not part of the language"),
+    "a: !<tag:x> 1\n": ("1:4", "tag", "the tag '!<tag:x>' is not part of the language"),
+    "? \n: 1\n": ("1:2", "bad-key", "a key must be text"),
+    "a: {{ x }}\n": ("1:5", "bad-key", "a key must be text"),
+    "a: 1\nb: 'x\nc: 1\n": ("2:4", "syntax", "the quote that begins here is not closed"),
+    'a: "\\d"\n': ("1:5", "syntax", "the text has a backslash that means nothing"),
+    "a: 1\nb\nc: 2\n": ("2:1", "syntax", "there is no ':' behind this key"),
+    "a: - b\n": ("1:4", "syntax", "a '-' is not allowed here"),
+    "a: \x1b\n": ("1:4", "syntax", "a control character is not allowed here"),
+    "a: 'x\ty' z\n": ("1:10", "syntax", "this line does not fit what is above it"),
+    "a: [1\nb: 2\n": ("2:2", "syntax", "this line does not fit what is above it"),
+    "a: \ud800\n": ("1:4", "bad-encoding", "the character U+D800 is not valid"),
     "a: &x [*x]\n": ("1:4", "recursive-alias", "an alias stands inside its own anchor"),
     "a:\n\t- b\n": ("2:1", "syntax", "a tab cannot indent"),
     "a: b: c\n": ("1:5", "syntax", "a ':' is not allowed here"),
@@ -121,6 +169,65 @@ def test_a_bomb_of_aliases_is_refused_quickly() -> None:
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     with pytest.raises(PipelineErrors, match="more than 100000 values"):
         parse("\n".join(lines), "t.yaml")
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 200_000, "{" * 200_000, "- " * 5000, "? " * 5000, "[" * 100_000 + "]" * 100_000]
+)
+def test_bottomless_nesting_is_refused_at_once(text: str) -> None:
+    with pytest.raises(PipelineErrors, match="more than 100 levels deep"):
+        parse(text, "t.yaml")
+
+
+def test_aliases_cannot_dig_deeper_than_brackets() -> None:
+    lines = ["a0: &a0 [1]", *(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 120))]
+    with pytest.raises(PipelineErrors, match="more than 100 levels deep, aliases written out"):
+        parse("\n".join(lines), "t.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: 1\r\nb: 2\r\nb: 3\r\n", "a: 1\rb: 2\rb: 3\r", "a: '\u2028\x85'\nb: 2\nb: 3\n"])
+def test_lines_are_those_of_yaml_1_2(text: str) -> None:
+    with pytest.raises(PipelineErrors) as caught:
+        parse(text, "t.yaml")
+    assert [str(error.where) for error in caught.value.errors] == ["t.yaml:3:1"]
+
+
+def test_line_breaks_of_yaml_1_1_are_text() -> None:
+    assert value("'a\u2028b\u2029c\x85d'") == "a\u2028b\u2029c\x85d"
+
+
+def test_an_anchor_is_no_part_of_what_it_names() -> None:
+    root = parse("a: &first 'x y'\nb: *first\nc: &second\n  z\nd: &third\n", "t.yaml").root
+    assert isinstance(root, Mapping)
+    assert plain(root) == {"a": "x y", "b": "x y", "c": "z", "d": None}
+    places = [node.where for name in "abc" if (node := root.get(name))]
+    assert [(where.short, where.end_column) for where in places] == [("1:11", 16), ("1:11", 16), ("4:3", 4)]
+
+
+def help_of(text: str) -> str:
+    with pytest.raises(PipelineErrors) as caught:
+        parse(text, "t.yaml")
+    return caught.value.errors[0].help or ""
+
+
+def test_hints_say_what_to_do() -> None:
+    assert help_of("b: {a: ${{ x }}}\n") == "inside { } and [ ] put an expression in quotes"
+    assert help_of("a: [1\nb: 2\n") == "a ',' is missing, or the '[' at 1:4 is not closed"
+    assert help_of('a: "U-Boot (\\S+)"\n').startswith("in double quotes write")
+    assert help_of("a: &first 1\nb: *frist\n") == "did you mean 'first'?"
+    assert "${{ ... }}" in help_of("a: {{ x }}\n")
+
+
+@given(st.text("ab:-?[]{}&*!|>'\"%@`#, \n\t~<=1.", max_size=40))
+def test_any_text_is_read_or_refused_at_a_place_inside_it(text: str) -> None:
+    try:
+        parse(text, "t.yaml")
+    except PipelineErrors as several:
+        lines = text.split("\n")
+        for error in several.errors:
+            assert error.where and error.code and error.help
+            assert 1 <= error.where.line <= len(lines)
+            assert 1 <= error.where.column <= len(lines[error.where.line - 1]) + 1
 
 
 def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
