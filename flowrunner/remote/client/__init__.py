@@ -1,0 +1,1 @@
+"""The client of an exporter, ours or Jumpstarter's."""

@@ -1,0 +1,54 @@
+"""What an exporter says of itself: its status, with a version that counts the changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import anyio
+
+
+class Status(IntEnum):
+    """`jumpstarter.v1.ExporterStatus`."""
+
+    UNSPECIFIED = 0
+    OFFLINE = 1
+    AVAILABLE = 2
+    BEFORE_LEASE_HOOK = 3
+    LEASE_READY = 4
+    AFTER_LEASE_HOOK = 5
+    BEFORE_LEASE_HOOK_FAILED = 6
+    AFTER_LEASE_HOOK_FAILED = 7
+
+
+READY = frozenset({Status.LEASE_READY, Status.BEFORE_LEASE_HOOK, Status.AFTER_LEASE_HOOK})
+"""The statuses in which drivers may be called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """The status at one moment."""
+
+    status: Status
+    message: str = ""
+    version: int = 0
+    previous: Status | None = None
+
+
+class Statuses:
+    """The status now, and a way to wait for the next."""
+
+    def __init__(self) -> None:
+        self.now = Stand(Status.AVAILABLE)
+        self._changed = anyio.Event()
+
+    def set(self, status: Status, message: str = "") -> None:
+        """Go on to `status`."""
+        self.now = Stand(status, message, self.now.version + 1, self.now.status)
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    async def changed(self) -> Stand:
+        """Wait for the next change."""
+        await self._changed.wait()
+        return self.now
