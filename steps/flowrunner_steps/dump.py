@@ -10,11 +10,11 @@ from typing import cast
 import anyio
 import anyio.to_thread
 
+from flowrunner.image.connected import connected
 from flowrunner.image.pack import Sink, packing
 from flowrunner.interfaces.storage import Flasher
 from flowrunner.model import Duration, Size
 from flowrunner.step import Context, Outputs, Step
-from flowrunner_steps._medium import connected
 
 GATHER = 4 << 20
 

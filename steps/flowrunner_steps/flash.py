@@ -13,11 +13,11 @@ from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.image import OpenImage, open_image
 from flowrunner.image.checksum import Checksum
 from flowrunner.image.codec import Compression
+from flowrunner.image.connected import connected
 from flowrunner.image.fingerprint import Comparison, Fingerprint
 from flowrunner.interfaces.storage import Flasher, Written
 from flowrunner.model import Duration, Size
 from flowrunner.step import Context, Outputs, Step
-from flowrunner_steps._medium import connected
 
 REPORT = 0.2
 """Seconds between two reports of progress."""

@@ -42,7 +42,8 @@ class Claim:
 
     `role` is how the job calls the device: the first part of the paths in errors and in `on_call`. `safe_state` is
     driven by the exporter when the client is not heard of for `grace` seconds: paths with the method to call.
-    `duration` is in seconds, None has no end. A `shared` lease lets clients of Jumpstarter work beside it.
+    `duration` is in seconds, None has no end. A `shared` lease lets clients of Jumpstarter work beside it. `join` is
+    the name of a lease that somebody else has, such as the shell around this process, to work within it.
     """
 
     role: str
@@ -51,6 +52,7 @@ class Claim:
     grace: float = GRACE
     duration: float | None = None
     shared: bool = False
+    join: str | None = None
     on_call: OnCall | None = None
     on_log: Callable[[LogLine], None] | None = None
 
@@ -60,7 +62,8 @@ class RemoteLease:
     """An exporter that is held. When it ends early, `reason` is set, then `lost`; calls are refused from then on.
 
     `guarded` says whether the exporter drives the safe state when this process dies; a foreign one does not.
-    While `draining`, calls go through although the lease is lost, as long as the exporter takes them.
+    While `draining`, calls go through although the lease is lost, as long as the exporter takes them. `extend` lets it
+    end so many seconds from now.
     """
 
     name: str
@@ -69,6 +72,7 @@ class RemoteLease:
     lost: anyio.Event = field(default_factory=anyio.Event)
     reason: str | None = None
     draining: bool = False
+    extend: Callable[[float], None] = lambda seconds: None
 
     def lose(self, reason: str) -> None:
         """Refuse calls from now on."""

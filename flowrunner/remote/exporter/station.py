@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import anyio
 
 from flowrunner.bench.bench import Bench
 from flowrunner.bench.config import Source
-from flowrunner.bench.part import Part
+from flowrunner.bench.part import Part, join
 from flowrunner.device import Device
 from flowrunner.errors import BenchError
 from flowrunner.remote.exporter.status import Status, Statuses
@@ -22,11 +23,15 @@ Waiting = Callable[[str, int], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One part in the report's order, parents first. A proxy has the `uuid` of what it refers to."""
+    """One part in the report's order, parents first. A proxy has the `uuid` of what it refers to.
+
+    `path` is how it is reached here, through proxies too.
+    """
 
     uuid: str
     parent: str | None
     name: str
+    path: str
     part: Part
     device: Device
 
@@ -35,6 +40,7 @@ class Node:
 class Turn:
     """The time in which one owner has the bench. `over` is set when it ends; calls are refused from then on.
 
+    `unguarded` is the same device, for what the exporter itself has to do.
     A `shared` one lets clients of Jumpstarter work beside it (a shell of ours with `j` inside).
     """
 
@@ -42,6 +48,7 @@ class Turn:
     owner: str
     shared: bool
     device: Device
+    unguarded: Device
     over: anyio.Event = field(default_factory=anyio.Event)
     reason: str | None = None
 
@@ -85,30 +92,40 @@ class Station:
             PipelineErrors: the exporter's file is wrong.
             BenchError: a driver could not be opened, now or behind a turn.
         """
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(self._keep_open)
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with anyio.CancelScope() as scope:
+            keeping = asyncio.create_task(self._keep_open(opened))
+            keeping.add_done_callback(lambda _: scope.cancel())
             try:
-                yield
+                await asyncio.wait((opened, keeping), return_when=asyncio.FIRST_COMPLETED)
+                if not keeping.done():
+                    yield
             finally:
                 if self.turn:
                     self.turn.end("the exporter was stopped")
                 self.statuses.set(Status.OFFLINE, "the exporter stops")
-                tasks.cancel_scope.cancel()
+                keeping.cancel()
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait((keeping,))
+        if not keeping.cancelled():
+            keeping.result()
 
-    async def _keep_open(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        first = True
-        while True:
-            bench = Bench(self.source, "")
-            async with bench.opened():
-                self._bench = bench
-                self.open_device = bench.device(guard=self._open_guard)
-                self._reopen = anyio.Event()
-                self._fresh.set()
-                if first:
-                    first = False
-                    self.statuses.set(Status.LEASE_READY, "ready")
-                    task_status.started()
-                await self._reopen.wait()
+    async def _keep_open(self, opened: asyncio.Future[None]) -> None:
+        """Open the bench, again and again: afresh when `_reopen` asks for it."""
+        try:
+            while True:
+                bench = Bench(self.source, "")
+                async with bench.opened():
+                    self._bench = bench
+                    self.open_device = bench.device(guard=self._open_guard)
+                    self._reopen = anyio.Event()
+                    self._fresh.set()
+                    if not opened.done():
+                        self.statuses.set(Status.LEASE_READY, "ready")
+                        opened.set_result(None)
+                    await self._reopen.wait()
+        finally:
+            self._fresh.set()  # whoever waits for it finds the exporter stopping
 
     @asynccontextmanager
     async def taken(self, owner: str, *, shared: bool = False, waiting: Waiting) -> AsyncIterator[Turn]:
@@ -117,10 +134,12 @@ class Station:
         Raises:
             BenchError: the hook before it failed, or the bench could not be opened again.
         """
-        turn = Turn(id=uuid4().hex, owner=owner, shared=shared, device=Device("", "composite"))
+        nothing = Device("", "composite")
+        turn = Turn(id=uuid4().hex, owner=owner, shared=shared, device=nothing, unguarded=nothing)
         await self._queued(turn, waiting)
         assert self._bench is not None
         turn.device = self._bench.device(guard=lambda: _refuse_after(turn))
+        turn.unguarded = self._bench.device()
         try:
             if self._before:
                 await self._before(turn)
@@ -166,13 +185,13 @@ class Station:
         assert self._bench is not None
         device = device or self.open_device
 
-        def walk(part: Part, device: Device, parent: str | None) -> Iterator[Node]:
+        def walk(part: Part, device: Device, name: str, path: str, parent: str | None) -> Iterator[Node]:
             uuid = self.uuid(part.home)
-            yield Node(uuid, parent, part.name, part, device)
-            for name, child in part.children.items():
-                yield from walk(child, device.children[name], uuid)
+            yield Node(uuid, parent, name, path, part, device)
+            for below, child in part.children.items():
+                yield from walk(child, device.children[below], below, join(path, below), uuid)
 
-        yield from walk(self._bench.root, device, None)
+        yield from walk(self._bench.root, device, "", "", None)
 
     def uuid(self, home: str) -> str:
         """The uuid of the part at `home`: the same as long as the exporter runs."""

@@ -1,0 +1,61 @@
+"""Carrying out what a command line says of a device."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from flowrunner.commands.find import Found, find
+from flowrunner.commands.method import Parameter
+from flowrunner.commands.reading import read
+from flowrunner.commands.said import command_help, part, tree
+from flowrunner.commands.words import Line, parse
+from flowrunner.device import Device
+
+Action = Callable[[Device], Awaitable[int]]
+"""What is to be done with the device once it is had; returns the exit status."""
+
+
+def prepare(device: Device, words: Sequence[str]) -> str | Action:
+    """What `words` ask for: text that can be printed without touching anything, or something to do with the device.
+
+    `device` needs no clients yet.
+
+    Raises:
+        PipelineError: the words make no command.
+    """
+    as_json = [word for word in words if word == "--json"]
+    if not words or (as_json and len(words) == 1):
+        return tree(device, as_json=bool(as_json))
+    found = find(device, words)
+    if found.command is None:
+        return part(found.path, found.node) if found.path else tree(device, as_json=False)
+    line = _parsed(found)
+    if line.help:
+        return command_help(found.path, found.command)
+    run, path = found.command.run, found.path
+    return lambda leased: run(leased.at(path), line.values)
+
+
+def _parsed(found: Found) -> Line:
+    command = found.command
+    assert command is not None
+    words = list(found.words)
+    if not command.verbatim:
+        return parse(words, command.parameters, command.options, command.spellings)
+    ahead = _options(words, command.options, command.spellings)
+    line = parse(words[:ahead], (), command.options, command.spellings)
+    rest = words[ahead:]
+    rest = rest[1:] if rest[:1] == ["--"] else rest
+    last: Parameter = command.parameters[-1]
+    if rest:
+        line.values[last.name] = read(last.annotation, rest, last.name)
+    return line
+
+
+def _options(words: Sequence[str], options: Sequence[Parameter], spellings: object) -> int:
+    """How many of `words` are options of this command, with their values, before the first other word."""
+    known = {option.option for option in options} | set(spellings if isinstance(spellings, dict) else ())
+    at = 0
+    while at < len(words) and words[at].partition("=")[0] in {*known, "-h", "--help"}:
+        at += 1 if "=" in words[at] or words[at] in ("-h", "--help") else 2
+    return min(at, len(words))

@@ -1,0 +1,165 @@
+"""Byte streams of a part: an interactive console, a pipe, and doors on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from flowrunner.commands.command import Command, open_output
+from flowrunner.commands.method import Parameter
+from flowrunner.commands.output import write_all
+from flowrunner.commands.reading import usage
+from flowrunner.commands.terminal import Escape, raw_terminal
+from flowrunner.device import Device
+from flowrunner.interface import ByteStream
+
+READ = 1 << 16
+STREAM = Parameter("stream", str, "connect", "Which of the part's streams")
+OUTPUT = Parameter("output", str | None, None, "Write what it says to this file instead")
+APPEND = Parameter("append", bool, False, "Add to that file instead of replacing it")
+INPUT = Parameter("input", bool, False, "Send standard input also when it is a terminal")
+NO_INPUT = Parameter("no_input", bool, False, "Send nothing")
+NO_OUTPUT = Parameter("no_output", bool, False, "Do not wait for an answer: end with the input")
+
+Open = Callable[[], AbstractAsyncContextManager[ByteStream]]
+
+
+def opened(node: Device, values: Mapping[str, Any]) -> AbstractAsyncContextManager[ByteStream]:
+    """The stream of `node` that `--stream` names, `connect` by default."""
+    stream: AbstractAsyncContextManager[ByteStream] = getattr(node.client, values.get("stream", "connect"))()
+    return stream
+
+
+def console_command(word: str = "console") -> Command:
+    """`console`: this terminal becomes the device's."""
+    help = "Connect this terminal to the device. Ctrl-B three times in a row leaves; those keys are sent too."
+    return Command(word, help, (), _console, (STREAM,))
+
+
+def pipe_command() -> Command:
+    """`pipe`: standard input to the device, what it says to standard output."""
+    help = (
+        "Copy standard input to the device and what it says to standard output.\n\n"
+        "Standard input is sent when it is no terminal. It ends when the device closes the stream."
+    )
+    options = (OUTPUT, APPEND, INPUT, NO_INPUT, NO_OUTPUT, STREAM)
+    return Command("pipe", help, (), _pipe, options, {"-o": "--output", "-a": "--append", "-i": "--input"})
+
+
+async def _console(node: Device, values: Mapping[str, Any]) -> int:
+    async with opened(node, values) as stream:
+        with raw_terminal() as handle:
+            os.write(1, f"connected to {node.name}; Ctrl-B three times leaves\r\n".encode())
+            escape = Escape()
+
+            async def keys() -> AsyncIterator[bytes]:
+                async for data in _typed(handle):
+                    yield data
+                    if escape.leaves(data):
+                        return
+
+            lost = await _copy(stream, keys(), 1, ends=True)
+    print(f"\nleft {node.name}" if not lost else f"\n{node.name} closed the connection", file=sys.stderr)
+    return 0
+
+
+async def _pipe(node: Device, values: Mapping[str, Any]) -> int:
+    silent, source = bool(values.get("no_output")), _input(values)
+    if values.get("append") and not values.get("output"):
+        raise usage("--append needs --output FILE")
+    if silent and values.get("output"):
+        raise usage("--no-output and --output exclude each other")
+    if silent and source is None:
+        raise usage("--no-output needs standard input", "pipe something into it, or say --input")
+    path = values.get("output")
+    handle = open_output(Path(path), append=bool(values.get("append"))) if path else sys.stdout.fileno()
+    try:
+        async with opened(node, values) as stream:
+            lost = await _copy(stream, source, None if silent else handle, ends=silent)
+    finally:
+        if path:
+            os.close(handle)
+    if lost:
+        print(f"{node.name} closed the connection", file=sys.stderr)
+    return 0
+
+
+def _input(values: Mapping[str, Any]) -> AsyncIterator[bytes] | None:
+    """Standard input, when it is to be sent."""
+    if values.get("input") and values.get("no_input"):
+        raise usage("--input and --no-input exclude each other")
+    if values.get("no_input") or (not values.get("input") and sys.stdin.isatty()):
+        return None
+    return _read(sys.stdin.fileno())
+
+
+async def _copy(stream: ByteStream, source: AsyncIterator[bytes] | None, handle: int | None, *, ends: bool) -> bool:
+    """Copy both ways; True when the device closed the stream. With `ends` the end of the input is the end."""
+    try:
+        return await _both(stream, source, handle, ends=ends)
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
+
+
+async def _both(stream: ByteStream, source: AsyncIterator[bytes] | None, handle: int | None, *, ends: bool) -> bool:
+    lost = False
+
+    async def send(data: AsyncIterator[bytes]) -> None:
+        nonlocal lost
+        try:
+            async for piece in data:
+                await stream.send(piece)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            lost = True
+        if ends or lost:
+            group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        if source is not None:
+            group.start_soon(send, source)
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            while True:
+                data = await stream.receive()
+                if handle is not None:
+                    await _write(handle, data)
+        lost = True
+        group.cancel_scope.cancel()
+    return lost
+
+
+async def _write(handle: int, data: bytes) -> None:
+    """Write without keeping the event loop: a terminal may be stopped, a pipe full."""
+    await anyio.to_thread.run_sync(write_all, handle, data, abandon_on_cancel=True)
+
+
+async def _typed(handle: int) -> AsyncIterator[bytes]:
+    """What is typed, as soon as it is."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(handle, ready.set)
+    try:
+        while True:
+            await ready.wait()
+            ready.clear()
+            if not (data := os.read(handle, READ)):
+                return
+            yield data
+    finally:
+        loop.remove_reader(handle)
+
+
+async def _read(handle: int) -> AsyncIterator[bytes]:
+    """A file, a pipe or a terminal to its end."""
+    read: Callable[[], Awaitable[bytes]] = lambda: anyio.to_thread.run_sync(  # noqa: E731
+        os.read, handle, READ, abandon_on_cancel=True
+    )
+    while data := await read():
+        yield data

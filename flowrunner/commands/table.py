@@ -1,0 +1,40 @@
+"""All commands of a part: the methods of its interfaces, and what is more than a call."""
+
+from __future__ import annotations
+
+from flowrunner.commands.command import Command, of_method
+from flowrunner.commands.method import methods
+from flowrunner.commands.shell import shell_command
+from flowrunner.commands.storage import dump_command, flash_command
+from flowrunner.commands.streams import console_command, pipe_command
+from flowrunner.device import Device
+from flowrunner.interfaces.console import Console
+from flowrunner.interfaces.shell import Shell
+from flowrunner.interfaces.storage import Flasher
+
+
+def commands(node: Device) -> dict[str, Command]:
+    """The commands of this part by word. A byte stream is a command only as a console or a pipe."""
+    called = [of_method(method) for method in methods(node).values() if method.kind != "stream"]
+    found = {command.word: command for command in called}
+    if node.offers(Flasher):
+        found |= {"flash": flash_command(), "dump": dump_command()}
+    if node.offers(Console):
+        found["console"] = console_command()
+    if any(method.kind == "stream" for method in methods(node).values()):
+        found["pipe"] = pipe_command()
+    return found
+
+
+def command(node: Device, word: str) -> Command | None:
+    """The command `word` of this part; None when there is none.
+
+    A part with a shell takes any word: only the device knows which commands it has.
+    """
+    spelled = word.replace("_", "-")
+    found = commands(node).get(spelled)
+    if found is None and spelled == "start-console" and node.offers(Console):
+        return console_command(spelled)  # as Jumpstarter writes it
+    if found is None and node.offers(Shell):
+        return shell_command(word)
+    return found

@@ -1,0 +1,50 @@
+"""This process's terminal in raw mode, and how keys get from it to a device."""
+
+from __future__ import annotations
+
+import os
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flowrunner.commands.reading import usage
+
+ESCAPE = 0x02
+"""Ctrl-B: three of them in a row leave the console."""
+
+TIMES = 3
+
+
+class Escape:
+    """Looks for the keys that leave. All of them go to the device too, as with Jumpstarter."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+
+    def leaves(self, data: bytes) -> bool:
+        """Whether the third in a row is in `data`."""
+        for byte in data:
+            self._seen = self._seen + 1 if byte == ESCAPE else 0
+            if self._seen == TIMES:
+                return True
+        return False
+
+
+@contextmanager
+def raw_terminal() -> Iterator[int]:
+    """Put the terminal into raw mode; leaving restores it, whatever happened. Yields its file descriptor.
+
+    Raises:
+        PipelineError: standard input is no terminal.
+    """
+    handle = sys.stdin.fileno()
+    if not os.isatty(handle):
+        raise usage("a console needs a terminal, and standard input is none", "use pipe instead of console")
+    before = termios.tcgetattr(handle)
+    try:
+        tty.setraw(handle)
+        yield handle
+    finally:
+        termios.tcsetattr(handle, termios.TCSADRAIN, before)

@@ -1,0 +1,1 @@
+"""Our own protocol: messages in order, each exactly once, over connections that come and go."""
