@@ -64,18 +64,53 @@ class Sending:
             link.post(Kind.EOF, self.number)
 
     async def _send_image(self, image: Image) -> None:
+        """Send the extents; small ones that touch each other go together, as a decompressor's do."""
+        run = _Run()
         async for extent in image.extents():
             if extent.data is None:
+                await self._flush(run)
                 await self._piece(Kind.ITEM, [extent.offset, extent.length, None])
                 continue
             view = memoryview(extent.data)
             for start in range(0, extent.length, LARGEST):
-                part = bytes(view[start : start + LARGEST])
-                await self._piece(Kind.ITEM, [extent.offset + start, len(part), part])
+                part = view[start : start + LARGEST]
+                if not run.continued_by(extent.offset + start, len(part)):
+                    await self._flush(run)
+                run.add(extent.offset + start, part)
+        await self._flush(run)
+
+    async def _flush(self, run: _Run) -> None:
+        if run.parts:
+            await self._piece(Kind.ITEM, run.take())
 
     async def _piece(self, kind: Kind, body: Any) -> None:
         await self._credit.spend(weight(body))
         await self._session.link.send(kind, self.number, body)
+
+
+class _Run:
+    """Neighbouring parts of an image that travel together."""
+
+    def __init__(self) -> None:
+        self.parts: list[memoryview] = []
+        self._start = self._end = 0
+
+    def continued_by(self, offset: int, length: int) -> bool:
+        """Whether a part at `offset` follows and still fits."""
+        return bool(self.parts) and offset == self._end and self._end - self._start + length <= LARGEST
+
+    def add(self, offset: int, part: memoryview) -> None:
+        """Append a part; the first one says where the run starts."""
+        if not self.parts:
+            self._start = offset
+        self._end = offset + len(part)
+        self.parts.append(part)
+
+    def take(self) -> list[Any]:
+        """The run as it is sent; an empty one begins."""
+        found = [self._start, self._end - self._start, b"".join(self.parts)]
+        self.parts.clear()
+        return found
 
 
 Upload = Sequence[Sending]

@@ -51,6 +51,7 @@ class Tenant:
         self._given = asyncio.Event()
         self._until: float | None = None
         self._work: Work | None = None
+        self._served: asyncio.Task[None] | None = None
         self._abandoned = False
         self.grace = 10.0
 
@@ -59,7 +60,7 @@ class Tenant:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._work = Work(self.link, tasks)
-                served = tasks.create_task(self._serve())
+                served = self._served = tasks.create_task(self._serve())
                 logging_ = tasks.create_task(self._tell_logs())
                 await self._watch(served)
                 await self._work.ended()
@@ -72,6 +73,8 @@ class Tenant:
         self.grace = min(self.grace, 1.0)
         if self.turn:
             self.turn.end(reason)
+        elif self._served:
+            self._served.cancel()
 
     async def _watch(self, served: asyncio.Task[None]) -> None:
         """Wait for the end of the session; a client that is silent for too long ends it."""
