@@ -11,18 +11,10 @@ from flowrunner.console.keys import keystroke
 from flowrunner.interfaces.console import Console
 from flowrunner.model import Duration, SecretText
 from flowrunner.step import Context, Step
+from flowrunner_steps._keys import known_key
 
 LineEnding = Literal["lf", "cr", "crlf", "none"]
 ENDINGS: dict[LineEnding, bytes] = {"lf": b"\n", "cr": b"\r", "crlf": b"\r\n", "none": b""}
-
-
-def _known(key: str) -> str:
-    try:
-        keystroke(key)
-    except KeyError as error:
-        why = f"there is no key '{key}'"
-        raise PydanticCustomError("key", "{why}", {"why": why, "help": str(error.args[0])}) from error
-    return key
 
 
 def _hex(text: str) -> str:
@@ -34,7 +26,7 @@ def _hex(text: str) -> str:
     return text
 
 
-Key = Annotated[str, AfterValidator(_known)]
+Key = Annotated[str, AfterValidator(known_key)]
 
 
 class Send(Step):

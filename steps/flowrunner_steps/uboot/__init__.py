@@ -1,0 +1,1 @@
+"""Working at U-Boot's prompt."""
