@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flowrunner.errors import PipelineError, near
@@ -63,11 +63,14 @@ class Device:
 
     def methods(self, part: str, method: str) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """The paths and bound methods that `part` stands for: a path, or an interface that any of the parts offers."""
+        for path, node in self.parts(part):
+            yield path, getattr(node.client, method)
+
+    def parts(self, part: str) -> Sequence[tuple[str, Device]]:
+        """The nodes that `part` stands for, with their paths: a path, or an interface that any of the parts offers."""
         nodes = list(self.walk())
         named = [(path, node) for path, node in nodes if path and path == part]
-        offering = [(path, node) for path, node in nodes if any(i.name == part for i in node.interfaces)]
-        for path, node in named or offering:
-            yield path, getattr(node.client, method)
+        return named or [(path, node) for path, node in nodes if any(i.name == part for i in node.interfaces)]
 
     def at(self, path: str) -> Device:
         """The node at `path`.

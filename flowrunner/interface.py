@@ -16,7 +16,11 @@ CallKind = Literal["unary", "iterator", "stream"]
 
 
 class ByteStream(Protocol):
-    """A connection that carries bytes both ways; how they are cut into pieces means nothing."""
+    """A connection that carries bytes both ways; how they are cut into pieces means nothing.
+
+    Two things a stream may have, found by `end_sending` and `has_borders`: an async `send_eof()` that half closes it,
+    and `datagrams = True` when each piece is a message of its own, not to be cut or joined.
+    """
 
     async def receive(self) -> bytes:
         """Wait for some bytes.
@@ -33,6 +37,18 @@ class ByteStream(Protocol):
             anyio.BrokenResourceError: the far end is gone.
         """
         ...
+
+
+async def end_sending(stream: ByteStream) -> None:
+    """Half close `stream` where it can be: its far end sees that no more comes, and may go on sending."""
+    send_eof: Callable[[], Awaitable[None]] | None = getattr(stream, "send_eof", None)
+    if send_eof:
+        await send_eof()
+
+
+def has_borders(stream: ByteStream) -> bool:
+    """Whether each piece of `stream` is a message of its own."""
+    return bool(getattr(stream, "datagrams", False))
 
 
 class Transport(Protocol):

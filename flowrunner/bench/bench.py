@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from flowrunner.bench.build import Builder
+from flowrunner.bench.calling import OnLog
 from flowrunner.bench.config import Source
 from flowrunner.bench.keeper import Keeper
 from flowrunner.bench.part import Part, join
@@ -21,10 +22,10 @@ from flowrunner.interface import Direct, Interface, client, offered
 class Bench:
     """The tree of drivers that an exporter describes. Making it opens nothing.
 
-    `name` is how the job calls it: the first part of each path in an error.
+    `name` is how the job calls it: the first part of each path in an error. `on_log` is told what drivers log.
     """
 
-    def __init__(self, source: Source, name: str) -> None:
+    def __init__(self, source: Source, name: str, *, on_log: OnLog | None = None) -> None:
         """Make the drivers.
 
         Raises:
@@ -32,6 +33,7 @@ class Bench:
         """
         builder = Builder(source)
         self.name = name
+        self.on_log = on_log
         self.root = builder.build()
         self._order = tuple(part for part in builder.order if type(part.driver).opened is not Driver.opened)
         self._keepers: dict[str, Keeper] = {}
@@ -63,7 +65,9 @@ class Bench:
 
         guards = (guard, alive) if guard else (alive,)
         path = join(self.name, part.home)
-        traced = Traced(Direct(driver), driver=path, type=part.type, guards=guards, on_call=on_call)
+        traced = Traced(
+            Direct(driver), driver=path, type=part.type, guards=guards, on_call=on_call, on_log=self.on_log
+        )
         return client(offered(type(driver)), traced)
 
     @asynccontextmanager
@@ -78,7 +82,7 @@ class Bench:
         async with anyio.create_task_group() as tasks:
             try:
                 for part in self._order:
-                    keeper = keepers[part.home] = Keeper(part, join(self.name, part.home))
+                    keeper = keepers[part.home] = Keeper(part, join(self.name, part.home), self.on_log)
                     tasks.start_soon(keeper.run)
                     await keeper.opened()
                 yield

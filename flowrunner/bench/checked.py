@@ -19,6 +19,9 @@ M = TypeVar("M", bound=BaseModel)
 Place = tuple[str | int, ...]
 """Keys and positions that lead from a file's root to a node."""
 
+ALTERNATIVES = ("[key]", "[text]", "[mapping]")
+"""Parts of pydantic's places that stand in no file: which of several forms a value has."""
+
 
 def read(model: type[M], document: Document, noun: str) -> M:
     """The root of `document` as a `model`; `noun` says what the file is.
@@ -64,7 +67,7 @@ def key_place(root: Node, place: Place) -> Span:
 
 
 def _explain(model: type[BaseModel], root: Node, detail: ErrorDetails) -> PipelineError:
-    place: Place = tuple(part for part in detail["loc"] if part != "[key]")
+    place: Place = tuple(part for part in detail["loc"] if part not in ALTERNATIVES)
     key = str(place[-1]) if place else ""
     node = find(root, place)
     match detail["type"]:

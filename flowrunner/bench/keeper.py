@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 
 from flowrunner.bench.blame import blamed
+from flowrunner.bench.calling import Calling, OnLog, calling
 from flowrunner.bench.part import Part
 from flowrunner.errors import BenchError, FlowrunnerError
 
@@ -19,9 +20,10 @@ class Keeper:
     a driver whose background work breaks cancels nothing but itself. `broken` says why it is open no more.
     """
 
-    def __init__(self, part: Part, path: str) -> None:
+    def __init__(self, part: Part, path: str, on_log: OnLog | None = None) -> None:
         self.part = part
         self.path = path
+        self._calling = Calling(path, part.type, "open", on_log)
         self.broken: FlowrunnerError | None = None
         self._scope = anyio.CancelScope(shield=True)
         self._opened = anyio.Event()
@@ -31,7 +33,7 @@ class Keeper:
     async def run(self) -> None:
         """Open the driver, wait for `close`, close it. Never raises: see `opened` and `broken`."""
         try:
-            with self._scope:
+            with self._scope, calling(self._calling):
                 async with self.part.driver.opened():
                     self._opened.set()
                     await self._closing.wait()

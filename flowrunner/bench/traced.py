@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType
 from typing import Any, NoReturn
@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 import anyio
 
 from flowrunner.bench.blame import blamed
-from flowrunner.interface import ByteStream, Transport
+from flowrunner.bench.calling import Calling, OnLog, calling
+from flowrunner.interface import ByteStream, Transport, end_sending, has_borders
 
 Guard = Callable[[], None]
 """Raises when no call may be made now, such as after the lease was lost."""
@@ -18,16 +19,22 @@ Guard = Callable[[], None]
 OnCall = Callable[[str, str, Mapping[str, Any]], None]
 """Told of each call before it is made: the driver's path, the method, its arguments."""
 
+_END = object()
+
 
 class Traced:
     """A transport around another one. `driver` is the path on the bench, `type` the driver's type."""
 
-    def __init__(self, inner: Transport, *, driver: str, type: str, guards: tuple[Guard, ...], on_call: OnCall | None):
+    def __init__(
+        self, inner: Transport, *, driver: str, type: str, guards: tuple[Guard, ...], on_call: OnCall | None,
+        on_log: OnLog | None = None,
+    ) -> None:  # fmt: skip
         self.inner = inner
         self.driver = driver
         self.type = type
         self.guards = guards
         self.on_call = on_call
+        self.on_log = on_log
 
     async def call(self, method: str, arguments: Mapping[str, Any]) -> Any:
         with self.named(method):
@@ -38,13 +45,19 @@ class Traced:
         with self.named(method):
             self._begin(method, arguments)
             answers = self.inner.iterate(method, arguments)
-            try:
-                async for answer in answers:
-                    yield answer
-                    self.allowed()
-            finally:
-                if isinstance(answers, AsyncGenerator):
+        try:
+            while (answer := await self._next(answers, method)) is not _END:
+                yield answer
+        finally:
+            if isinstance(answers, AsyncGenerator):
+                with self.named(method):
                     await answers.aclose()
+
+    async def _next(self, answers: AsyncIterator[Any], method: str) -> Any:
+        """The next answer. The driver works here and nowhere else: its user does between two answers."""
+        with self.named(method):
+            self.allowed()
+            return await anext(answers, _END)
 
     def stream(self, method: str, arguments: Mapping[str, Any]) -> AbstractAsyncContextManager[ByteStream]:
         return _Opened(self, method, arguments)
@@ -61,9 +74,10 @@ class Traced:
 
     @contextmanager
     def named(self, method: str) -> Iterator[None]:
-        """Complete each error that passes."""
+        """The driver works inside: what it logs is its own, and each error that passes is completed."""
         try:
-            yield
+            with calling(Calling(self.driver, self.type, method, self.on_log)):
+                yield
         except Exception as error:  # noqa: BLE001 - a driver is anyone's code
             self.blame(error, method)
 
@@ -96,12 +110,14 @@ class _Opened(AbstractAsyncContextManager[ByteStream]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
+        transport = self._transport
         try:
-            return await self._inner.__aexit__(kind, error, traceback)
+            with calling(Calling(transport.driver, transport.type, self._method, transport.on_log)):
+                return await self._inner.__aexit__(kind, error, traceback)
         except Exception as raised:  # noqa: BLE001 - a driver is anyone's code
             if raised is error or (isinstance(raised, ExceptionGroup) and error in raised.exceptions):
                 return False
-            self._transport.blame(raised, self._method)
+            transport.blame(raised, self._method)
 
 
 class _Connection:
@@ -111,10 +127,13 @@ class _Connection:
         self._transport = transport
         self._method = method
         self._inner = inner
+        self._calling = Calling(transport.driver, transport.type, method, transport.on_log)
+        self.datagrams = has_borders(inner)
 
     async def receive(self) -> bytes:
         try:
-            return await self._inner.receive()
+            with calling(self._calling):
+                return await self._inner.receive()
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             raise
         except Exception as error:  # noqa: BLE001 - a driver is anyone's code
@@ -123,8 +142,13 @@ class _Connection:
     async def send(self, data: bytes, /) -> None:
         try:
             self._transport.allowed()
-            await self._inner.send(data)
+            with calling(self._calling):
+                await self._inner.send(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise
         except Exception as error:  # noqa: BLE001 - a driver is anyone's code
             self._transport.blame(error, self._method)
+
+    async def send_eof(self) -> None:
+        with self._transport.named(self._method):
+            await end_sending(self._inner)

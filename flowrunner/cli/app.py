@@ -15,6 +15,9 @@ COMMANDS = {
     "check": "Check pipelines without touching a device",
     "plan": "Show what a pipeline would do",
     "init": "Write a first pipeline and lab that run",
+    "exporter": "Serve a bench to other machines",
+    "shell": "Open a shell in which a bench is yours",
+    "device": "Use a device by hand: power, console, flash and all that it can do",
     "runs": "List the runs of this folder",
     "report": "Write the reports of a run again, or print its summary",
     "recover": "Clean up behind a run that was killed",
@@ -24,6 +27,12 @@ COMMANDS = {
     "schema": "Print a JSON Schema, or write them all",
 }
 """Each command with its help; its code is the function of that name in `flowrunner.cli.<name>`."""
+
+RAW = {
+    "device": {"allow_interspersed_args": False},
+    "shell": {"allow_interspersed_args": False},
+}
+"""Commands whose last words belong to something else, with what click must know for it."""
 
 EXIT_INTERNAL = 5
 
@@ -49,7 +58,11 @@ def _build(wanted: str | None) -> typer.Typer:
     )  # fmt: skip
     app.callback()(_options)
     for name, help in COMMANDS.items():
-        app.command(name, help=None if name == wanted else help)(_load(name) if name == wanted else _unloaded)
+        command = _load(name) if name == wanted else _unloaded
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name, help=None if name == wanted else help, context_settings=RAW.get(name))(command)
     return app
 
 
@@ -58,8 +71,8 @@ def _options(version: bool = typer.Option(False, "--version", "-V", help="Print 
         raise RuntimeError("--version is answered before this is loaded")
 
 
-def _load(name: str) -> Callable[..., None]:
-    command: Callable[..., None] = getattr(import_module(f"flowrunner.cli.{name}"), name)
+def _load(name: str) -> Callable[..., None] | typer.Typer:
+    command: Callable[..., None] | typer.Typer = getattr(import_module(f"flowrunner.cli.{name}"), name)
     return command
 
 

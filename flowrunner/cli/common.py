@@ -34,7 +34,10 @@ InputsFile = Annotated[Path | None, typer.Option("--inputs-file", help="A YAML f
 SecretsFile = Annotated[Path | None, typer.Option("--secrets-file", help="A YAML file of secrets", exists=True)]
 LabOption = Annotated[str | None, typer.Option("--lab", help="The lab's file [env: FLOW_LAB]")]
 Exporters = Annotated[
-    list[str] | None, typer.Option("--exporter", "-e", metavar="[ROLE=]FILE", help="Use this exporter, without a lab")
+    list[str] | None,
+    typer.Option(
+        "--exporter", "-e", metavar="[ROLE=]WHERE", help="A file, HOST:PORT or unix:PATH to use, without a lab"
+    ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How errors are printed")]
 RunsFolder = Annotated[Path, typer.Option("--runs", envvar="FLOW_RUNS", help="The folder that keeps runs")]

@@ -1,4 +1,4 @@
-"""`flow leases`: who holds which device of this machine."""
+"""`flow leases`: who holds which device from this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from flowrunner.lab.locks import Held, Locks
 
 
 def leases(as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False) -> None:
-    """Show who holds which device of this machine, until when, and who waits for it."""
+    """Show who holds which device from this machine, until when, and who waits for it.
+
+    Exporters that listen somewhere are listed with their address while this machine holds them, or waits for them.
+    """
     with reporting():
         locks = Locks(lock_folder(os.environ))
         held = anyio.run(locks.leases)
@@ -29,5 +32,7 @@ def leases(as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] =
 
 
 def _row(lease: Held) -> tuple[str, ...]:
-    names = ("exporter", "owner", "since", "expires")
-    return (*(str(lease.facts.get(name) or "-") for name in names), ", ".join(lease.waiting) or "-")
+    facts = lease.facts
+    where = f" ({facts['endpoint']})" if facts.get("endpoint") else ""
+    times = (str(facts.get(name) or "-") for name in ("owner", "since", "expires"))
+    return (f"{facts.get('exporter') or '-'}{where}", *times, ", ".join(lease.waiting) or "-")

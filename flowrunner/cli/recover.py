@@ -9,6 +9,7 @@ import anyio
 import typer
 
 from flowrunner.cli.common import EXIT_ERRORED, Exporters, LabOption, RunName, RunsFolder, reporting
+from flowrunner.cli.reach import Authority, Insecure, Passphrase, PassphraseFile, Pin, ServerName, access
 from flowrunner.engine.lines import read
 from flowrunner.engine.recover import recover as recover_run
 from flowrunner.lab.discover import discover
@@ -17,14 +18,25 @@ from flowrunner.report.writer import write_reports
 
 
 def recover(
-    run: RunName = "last", runs: RunsFolder = Path("runs"), lab: LabOption = None, exporter: Exporters = None
+    run: RunName = "last",
+    runs: RunsFolder = Path("runs"),
+    lab: LabOption = None,
+    exporter: Exporters = None,
+    tls_ca: Authority = None,
+    tls_pin: Pin = None,
+    tls_server_name: ServerName = None,
+    insecure: Insecure = False,
+    passphrase: Passphrase = None,
+    passphrase_file: PassphraseFile = None,
 ) -> None:
     """Clean up behind a run that was killed: processes, files, devices; then write its reports."""
     with reporting():
         folder = resolve_run(run, runs)
         facts = read(folder / "journal.jsonl")[0]
-        named = lab or (str(facts["lab"]) if facts.get("lab") and not exporter else None)
-        bench = discover(Path(facts["file"]), lab=named, exporters=exporter or (), environment=os.environ)
+        if not lab and not exporter:
+            lab, exporter = facts.get("lab"), facts.get("exporters")
+        said = access(tls_ca, tls_pin, tls_server_name, insecure, passphrase_file, passphrase)
+        bench = discover(Path(facts["file"]), lab=lab, exporters=exporter or (), environment=os.environ, access=said)
         recovery = anyio.run(recover_run, folder, bench)
     for line in recovery.done:
         typer.echo(line)

@@ -10,6 +10,8 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,12 +32,12 @@ from flowrunner.cli.common import (
     pairs,
     reporting,
 )
-from flowrunner.engine.journal import Listener
+from flowrunner.cli.reach import Authority, Insecure, Passphrase, PassphraseFile, Pin, ServerName, access
 from flowrunner.engine.run import Finished, Runner
 from flowrunner.engine.state import Options
 from flowrunner.lab.discover import discover
-from flowrunner.lab.local import LocalLab
-from flowrunner.pipeline.compiler import compile
+from flowrunner.lab.static import StaticLab
+from flowrunner.pipeline.compiler import Compiled, compile
 from flowrunner.report.display import display
 from flowrunner.report.writer import write_reports
 
@@ -49,6 +51,12 @@ def run(
     secrets_file: SecretsFile = None,
     lab: LabOption = None,
     exporter: Exporters = None,
+    tls_ca: Authority = None,
+    tls_pin: Pin = None,
+    tls_server_name: ServerName = None,
+    insecure: Insecure = False,
+    passphrase: Passphrase = None,
+    passphrase_file: PassphraseFile = None,
     runs: RunsFolder = Path("runs"),
     update_snapshots: Annotated[
         bool, typer.Option("--update-snapshots", help="Write goldens from what is seen, instead of comparing")
@@ -68,34 +76,47 @@ def run(
         )
         for warning in compiled.warnings:
             typer.echo(f"warning: {warning}", err=True)
-        bench = discover(pipeline, lab=lab, exporters=exporter or (), environment=os.environ)
-        bench.check(tuple(compiled.plan.requests()))
+        said = access(tls_ca, tls_pin, tls_server_name, insecure, passphrase_file, passphrase)
+        bench = discover(pipeline, lab=lab, exporters=exporter or (), environment=os.environ, access=said)
         options = Options(
             update_snapshots=update_snapshots, ci=bool(os.environ.get("CI")), fsync=fsync, environment=dict(os.environ),
-            facts=_facts(bench),
+            hidden=bench.secrets, facts=_facts(bench),
         )  # fmt: skip
         runner = Runner(compiled.plan, compiled.secrets, bench, runs, options)
-        with display(runner.folder, plain=plain, console=console, sources=compiled.plan.sources) as listener:
-            finished = _run(runner, [listener])
-            unwritten = _write_reports(finished)
+        finished, unwritten = anyio.run(partial(_run, runner, bench, compiled, plain=plain, console=console))
     if unwritten:
         typer.echo(unwritten, err=True)
     raise typer.Exit(finished.exit or (EXIT_ERRORED if unwritten else 0))
 
 
-def _facts(bench: LocalLab) -> dict[str, Any]:
+def _facts(bench: StaticLab) -> dict[str, Any]:
     return {
-        "argv": sys.argv, "host": socket.gethostname(), "user": os.environ.get("USER", str(os.getuid())),
+        "argv": _argv(sys.argv), "host": socket.gethostname(), "user": os.environ.get("USER", str(os.getuid())),
         "python": platform.python_version(), "platform": platform.platform(), "lab": bench.origin,
+        "exporters": bench.named,
     }  # fmt: skip
 
 
-def _run(runner: Runner, listeners: Sequence[Listener]) -> Finished:
-    async def main() -> Finished:
-        _obey_signals(runner)
-        return await runner.run(listeners)
+def _argv(words: Sequence[str]) -> list[str]:
+    """The command line without the passphrase, however short that is."""
+    found = []
+    for before, word in pairwise(("", *words)):
+        sign = word.startswith("--passphrase=")
+        found.append("***" if before == "--passphrase" else "--passphrase=***" if sign else word)
+    return found
 
-    return anyio.run(main)
+
+async def _run(
+    runner: Runner, bench: StaticLab, compiled: Compiled, *, plain: bool, console: bool
+) -> tuple[Finished, str | None]:
+    """Check that the lab has what the plan needs, run it, write the reports; returns what went wrong with those too."""
+    requests = tuple(compiled.plan.requests())
+    await bench.look(requests)
+    bench.check(requests)
+    _obey_signals(runner)
+    with display(runner.folder, plain=plain, console=console, sources=compiled.plan.sources) as listener:
+        finished = await runner.run([listener])
+        return finished, _write_reports(finished)
 
 
 def _obey_signals(runner: Runner) -> None:

@@ -18,7 +18,7 @@ REQUIRED = inspect.Parameter.empty
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter: its Python name, its type, its default (`REQUIRED` for none), and what it is for, if that is said."""
+    """One parameter: its Python name, its type, its default (`REQUIRED` for none), and what it is for, if said."""
 
     name: str
     annotation: Any

@@ -54,9 +54,12 @@ async def _flash(node: Device, values: Mapping[str, Any]) -> int:
 
     flasher = cast("Flasher", node.client)
     options = {name: values[name] for name in ("checksum", "bmap") if name in values}
-    async with open_image(values["file"], base=Path.cwd(), **options) as image:
-        async with connected(flasher), _progress("flashed", lambda: image.progress):
-            written = await flasher.flash(image, values.get("target"))
+    async with (
+        open_image(values["file"], base=Path.cwd(), **options) as image,
+        connected(flasher),
+        _progress("flashed", lambda: image.progress),
+    ):
+        written = await flasher.flash(image, values.get("target"))
     if values.get("json"):
         show({**written.model_dump(), "digest": image.digest}, as_json=True)
     else:

@@ -8,6 +8,7 @@ import termios
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from flowrunner.commands.reading import usage
 
@@ -32,6 +33,16 @@ class Escape:
         return False
 
 
+_before: list[tuple[int, Any]] = []
+"""Terminals that are in raw mode now, with how they were."""
+
+
+def restore_terminals() -> None:
+    """Restore what is in raw mode; for those who leave at once."""
+    for handle, before in _before:
+        termios.tcsetattr(handle, termios.TCSANOW, before)
+
+
 @contextmanager
 def raw_terminal() -> Iterator[int]:
     """Put the terminal into raw mode; leaving restores it, whatever happened. Yields its file descriptor.
@@ -43,8 +54,10 @@ def raw_terminal() -> Iterator[int]:
     if not os.isatty(handle):
         raise usage("a console needs a terminal, and standard input is none", "use pipe instead of console")
     before = termios.tcgetattr(handle)
+    _before.append((handle, before))
     try:
         tty.setraw(handle)
         yield handle
     finally:
         termios.tcsetattr(handle, termios.TCSADRAIN, before)
+        _before.clear()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from flowrunner.engine.halt import Halt
 from flowrunner.engine.held import Held
-from flowrunner.engine.lab import Lease
+from flowrunner.engine.lab import DeviceLog, Lease
 from flowrunner.engine.result import Result, of_error
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import Run
@@ -124,7 +124,7 @@ class _Holding:
         lab, run = self._run.lab, self._run
         async with lab.lease(
             self._requests, owner=run.owner, queue_timeout=self._queue_timeout,
-            waiting=self._waiting, opening=self._opening,
+            waiting=self._waiting, opening=self._opening, on_log=self._log,
         ) as leases:  # fmt: skip
             self._leases.set_result(leases)
             await self._done.wait()
@@ -142,6 +142,11 @@ class _Holding:
             "lease.acquired", durable=True, role=lease.role, exporter=lease.exporter, labels=lease.labels,
             lease=lease.name, expires=expires, parts=parts, safe_state=self._safe_state(lease.role),
         )  # fmt: skip
+        if lease.warning:
+            self._run.journal.write("lease.warning", role=lease.role, exporter=lease.exporter, message=lease.warning)
+
+    def _log(self, line: DeviceLog) -> None:
+        self._run.journal.write("device.log", **asdict(line))
 
     def _safe_state(self, role: str) -> dict[str, str]:
         wanted = next(request.safe_state for request in self._requests if request.role == role)
@@ -151,8 +156,7 @@ class _Holding:
         """The drivers went down by themselves: all their devices are lost."""
         for lease in () if self._done.is_set() else self._leases.result().values():
             error = None if task.cancelled() else task.exception()
-            lease.reason = str(unwrap(error)) if error else "its drivers ended"
-            lease.lost.set()
+            lease.lose(str(unwrap(error)) if error else "its drivers ended")
 
     async def release(self) -> None:
         """Close the drivers and free the lease.

@@ -142,7 +142,7 @@ class Held:
         """Drive the safe state; returns what went wrong. Doing it again changes nothing."""
         if self.request.safe_state == "keep":
             return None
-        self.lease.draining = True
+        self.lease.drain()
         failures = [
             failure
             for part, action in self.request.safe_state.items()

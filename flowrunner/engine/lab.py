@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import anyio
 
@@ -16,6 +16,30 @@ from flowrunner.pipeline.plan import DeviceRequest
 
 Waiting = Callable[[str, str, int], None]
 """Called while queueing, when something changed: the role, who has what it waits for, the place in the queue from 1."""
+
+
+LogSource = Literal["driver", "before_lease", "after_lease", "system"]
+"""Who logged: a driver, a hook around the lease, or the exporter itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceLog:
+    """A line that was logged beside a device.
+
+    `level` is `debug`, `info`, `warning`, `error` or `critical`; `driver` is the path of the part (`dut.power`) that it
+    comes from and `call` what that was busy with, where both are known.
+    """
+
+    role: str
+    level: str
+    message: str
+    source: LogSource = "driver"
+    driver: str | None = None
+    call: str | None = None
+
+
+OnLog = Callable[[DeviceLog], None]
+"""Told of each line that is logged beside a device, on the event loop's thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +60,8 @@ class Lease:
     """One role, filled. When the lease ends early, `reason` is set, then `lost`; from then on calls are refused.
 
     `types` gives the driver type of each part by its path (empty for the device itself). `expires_at` is on the event
-    loop's clock, None when it never expires. `draining` is for the engine: while it drives the safe state, calls go
-    through although the lease is lost, as long as the lab still holds the board.
+    loop's clock, None when it never expires. `warning` is what its user has to know, such as that nobody makes the
+    device safe when this process dies.
     """
 
     role: str
@@ -49,7 +73,24 @@ class Lease:
     lost: anyio.Event = field(default_factory=anyio.Event)
     reason: str | None = None
     expires_at: float | None = None
+    warning: str | None = None
     draining: bool = False
+    on_drain: Callable[[], None] | None = None
+
+    def drain(self) -> None:
+        """Let calls through from now on although the lease may be lost, as long as the lab still holds the board.
+
+        It is for the safe state.
+        """
+        self.draining = True
+        if self.on_drain:
+            self.on_drain()
+
+    def lose(self, reason: str) -> None:
+        """Refuse calls from now on; the first reason stays."""
+        if not self.lost.is_set():
+            self.reason = reason
+            self.lost.set()
 
 
 class LeaseTimeout(BenchError):
@@ -83,10 +124,12 @@ class Lab(Protocol):
         queue_timeout: float | None,
         waiting: Waiting,
         opening: Callable[[Lease], None],
+        on_log: OnLog,
     ) -> AbstractAsyncContextManager[Mapping[str, Lease]]:
         """Acquire all roles or none, open their drivers, and close and free everything at the end.
 
-        `queue_timeout` is in seconds; `opening` is called for each role when it is held, before any driver is opened.
+        `queue_timeout` is in seconds; `opening` is called for each role when it is held, before any driver is opened;
+        `on_log` is told what drivers log.
 
         Raises:
             LeaseTimeout: the queue took too long.

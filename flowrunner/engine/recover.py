@@ -141,7 +141,12 @@ async def _make_one_safe(role: str, lease: Event, lab: Lab, journal: Journal, re
     owner = Owner(run="recovery", pipeline="flow recover", user=str(os.getuid()), pid=os.getpid())
     safe_state: Mapping[str, str] = lease.get("safe_state") or {}
     async with lab.lease(
-        [request], owner=owner, queue_timeout=WAIT_FOR_DEVICE, waiting=lambda *_: None, opening=lambda _: None
+        [request],
+        owner=owner,
+        queue_timeout=WAIT_FOR_DEVICE,
+        waiting=lambda *_: None,
+        opening=lambda _: None,
+        on_log=lambda _: None,
     ) as leases:
         for part, action in safe_state.items():
             for path, call in leases[role].device.methods(part, action):

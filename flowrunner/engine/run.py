@@ -76,7 +76,7 @@ class Runner:
             BenchError: the run's folder could not be made or written.
         """
         with create_folder(self.folder):
-            clock, masker = Clock(), Masker(self._secrets.values())
+            clock, masker = Clock(), Masker((*self._secrets.values(), *self._options.hidden))
             journal = Journal(
                 self.folder / "journal.jsonl", clock, masker, fsync=self._options.fsync, on_failure=self._give_up
             )

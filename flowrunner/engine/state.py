@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -24,12 +24,13 @@ FINALLY = 180.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a run is to be done. `facts` go into the journal's first line."""
+    """How a run is to be done. `facts` go into the journal's first line; `hidden` are masked as secrets are."""
 
     update_snapshots: bool = False
     ci: bool = False
     fsync: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
+    hidden: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

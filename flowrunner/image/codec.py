@@ -107,35 +107,60 @@ def find_codec(source: Source, compression: Compression) -> Codec | None:
     return found
 
 
+class Unpacker:
+    """Unpacks all streams of a packed content, one behind the other.
+
+    `damaged` makes the error of a sentence such as "is damaged: ..."; it is raised when the content is not valid.
+    """
+
+    def __init__(self, codec: Codec, damaged: Callable[[str], Exception]) -> None:
+        self._codec = codec
+        self._damaged = damaged
+        self._decoder: Decoder | None = None
+        self._begun = False
+        self._at = 0
+
+    def pieces(self, chunk: bytes) -> Generator[bytes, None, None]:
+        """What `chunk` holds, in pieces of at most `PIECE` bytes; all are to be taken before the next chunk."""
+        rest = chunk
+        while rest or (self._decoder and not self._decoder.needs_input):
+            if self._decoder is None:
+                if not rest.strip(b"\0"):
+                    break
+                self._decoder = self._next_stream(rest, self._at + len(chunk) - len(rest))
+            try:
+                piece = self._decoder.decompress(rest, PIECE)
+            except _ERRORS as error:
+                where = f"between bytes {self._at} and {self._at + len(chunk)}"
+                raise self._damaged(f"is damaged: no valid {self._codec.name} data {where}") from error
+            if piece:
+                yield piece
+            rest = b""
+            if self._decoder.eof:
+                rest, self._decoder = self._decoder.unused_data, None
+        self._at += len(chunk)
+
+    def finish(self) -> None:
+        """Make sure that nothing is missing at the end."""
+        if not self._begun:
+            raise self._damaged(f"holds no {self._codec.name} stream")
+        if self._decoder:
+            raise self._damaged(f"is truncated: its {self._codec.name} stream goes on behind byte {self._at}")
+
+    def _next_stream(self, rest: bytes, place: int) -> Decoder:
+        if not self._codec.begins(rest):
+            raise self._damaged(f"is damaged: what follows at byte {place} is no {self._codec.name} stream")
+        self._begun = True
+        return self._codec.decoder()
+
+
 def unpacked(source: Source, chunks: Iterable[bytes], codec: Codec) -> Generator[bytes, None, None]:
     """The content of a packed image, all of its streams one behind the other, in pieces of at most `PIECE` bytes.
 
     Raises:
         BenchError: it is damaged, or its end is missing.
     """
-    decoder: Decoder | None = None
-    at = 0
+    unpacker = Unpacker(codec, source.damaged)
     for chunk in chunks:
-        rest = chunk
-        while rest or (decoder and not decoder.needs_input):
-            if decoder is None:
-                if not rest.strip(b"\0"):
-                    break
-                if not codec.begins(rest):
-                    place = at + len(chunk) - len(rest)
-                    raise source.damaged(f"is damaged: what follows at byte {place} is no {codec.name} stream")
-                decoder = codec.decoder()
-            try:
-                piece = decoder.decompress(rest, PIECE)
-            except _ERRORS as error:
-                raise source.damaged(
-                    f"is damaged: no valid {codec.name} data between bytes {at} and {at + len(chunk)}"
-                ) from error
-            if piece:
-                yield piece
-            rest = b""
-            if decoder.eof:
-                rest, decoder = decoder.unused_data, None
-        at += len(chunk)
-    if decoder:
-        raise source.damaged(f"is truncated: its {codec.name} stream goes on behind byte {at}")
+        yield from unpacker.pieces(chunk)
+    unpacker.finish()

@@ -38,7 +38,8 @@ def complete_entries(definitions: dict[str, Schema]) -> None:
     entry["allOf"] = [_config(name, names, definitions[f"driver.{name}"]) for name, names in aliases.items()]
     entry |= _one_of_three(entry)
     if "LabEntry" in definitions:
-        definitions["LabEntry"] |= _file_or_export(definitions["LabEntry"])
+        definitions["LabEntry"] |= _one_place(definitions["LabEntry"])
+        definitions["LabEntry"]["properties"]["passphrase"] |= _text_or("PassphraseFrom")
 
 
 def _first_line(driver: type) -> str:
@@ -83,14 +84,28 @@ def _one_of_three(entry: Schema) -> Schema:
     }
 
 
-def _file_or_export(entry: Schema) -> Schema:
-    """An exporter of a lab is in a file of its own, or right here."""
-    said = "an exporter has either file or export"
+def _text_or(definition: str) -> Schema:
+    """Text, or a mapping of that definition."""
+    forms = either({"type": ["string", "object"], "errorMessage": "text or a mapping belongs here"}, {"type": "null"})
+    return {**forms, "if": {"type": "object"}, "then": {"$ref": f"{REF}{definition}"}}
+
+
+def _one_place(entry: Schema) -> Schema:
+    """An exporter of a lab is in a file of its own, or right here, or listens somewhere."""
+    said = "an exporter has one of file, export and endpoint"
+    near = {"file": ("export", "endpoint"), "export": ("file", "endpoint"), "endpoint": ("file", "export")}
+    only = dict.fromkeys(("tls", "passphrase", "grace"), "goes with an endpoint")
     return {
-        "if": {"required": ["file"]},
-        "then": {"properties": {"export": False}, "errorMessage": said},
-        "else": {
-            "if": {"propertyNames": {"enum": list(entry["properties"])}},
-            "then": {"required": ["export"], "errorMessage": said},
+        "dependencies": {
+            **{key: {"properties": dict.fromkeys(others, False), "errorMessage": said} for key, others in near.items()},
+            **{key: {"required": ["endpoint"], "errorMessage": f"{key} {why}"} for key, why in only.items()},
+        },
+        "if": {"propertyNames": {"enum": list(entry["properties"])}},
+        "then": {
+            "anyOf": [
+                {"required": ["file"], "errorMessage": said},
+                {"required": ["export"]},
+                {"required": ["endpoint"]},
+            ]
         },
     }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from flowrunner.bench.bench import Bench
 from flowrunner.device import Device
-from flowrunner.errors import PipelineError, PipelineErrors, near
-from flowrunner.lab.config import LabExporter
-from flowrunner.lab.selector import parse
+from flowrunner.errors import BenchError, PipelineError, PipelineErrors
+from flowrunner.lab.exporter import LabExporter, RemoteExporter
+from flowrunner.lab.reasons import known_labels, no_answer, none_offers, none_selected
+from flowrunner.lab.selector import Selector, parse
 from flowrunner.pipeline.plan import DeviceRequest
 
 NAME_LABEL = "flowrunner/exporter"
@@ -29,44 +29,59 @@ class Catalogue:
 
         Raises:
             PipelineErrors: what is wrong with its config.
+            BenchError: it was asked, and did not answer.
         """
+        if isinstance(exporter, RemoteExporter):
+            return exporter.device()
         if exporter.identity not in self._devices:
-            self._devices[exporter.identity] = Bench(exporter.source, exporter.name).device()
+            self._devices[exporter.identity] = exporter.device()
         return self._devices[exporter.identity]
+
+    def possible(self, requests: Sequence[DeviceRequest]) -> Iterator[LabExporter]:
+        """The exporters that may match a selector, by what is known of them now."""
+        selectors = []
+        for request in requests:
+            try:
+                selectors.append(parse(request.selector))
+            except PipelineError:
+                continue  # 'fitting' says what is wrong with it
+        for exporter in self.exporters:
+            if any(selector.possible({**known_labels(exporter), NAME_LABEL: exporter.name}) for selector in selectors):
+                yield exporter
 
     def fitting(self, request: DeviceRequest) -> list[LabExporter]:
         """The exporters that can fill `request`, in the order of the lab.
 
         Raises:
             PipelineErrors: there is none, or one that was selected is broken.
+            BenchError: there is none, and one that may be it does not answer.
         """
         selector = parse(request.selector, request.where)
-        selected = [e for e in self.exporters if selector.matches({**_labels(e), NAME_LABEL: e.name})]
+        selected = [exporter for exporter in self.exporters if _selects(selector, exporter)]
         if not selected:
-            raise PipelineErrors([self._none_selected(request)])
-        lacks = {exporter.name: self.lacks(request, exporter) for exporter in selected}
-        found = [exporter for exporter in selected if not lacks[exporter.name]]
+            raise PipelineErrors([none_selected(request, self.exporters)])
+        lacks: dict[str, list[PipelineError]] = {}
+        silent: dict[str, BenchError] = {}
+        for exporter in selected:
+            try:
+                lacks[exporter.name] = self.lacks(request, exporter)
+            except BenchError as error:
+                silent[exporter.name] = error
+        found = [exporter for exporter in selected if lacks.get(exporter.name) == []]
         if found:
             return found
+        if silent:
+            raise no_answer(silent)
         if len(selected) == 1:
             raise PipelineErrors(lacks[selected[0].name])
-        reasons = "; ".join(f"{name}: {', '.join(error.what for error in errors)}" for name, errors in lacks.items())
-        raise PipelineErrors(
-            [
-                PipelineError(
-                    f"no exporter with {request.selector or 'any labels'} offers what '{request.role}' needs",
-                    code="no-exporter",
-                    where=request.where,
-                    help=reasons,
-                )
-            ]
-        )
+        raise PipelineErrors([none_offers(request, lacks)])
 
     def lacks(self, request: DeviceRequest, exporter: LabExporter) -> list[PipelineError]:
         """What `request` needs and `exporter` does not offer.
 
         Raises:
             PipelineErrors: what is wrong with its config.
+            BenchError: it was asked, and did not answer.
         """
         device = replace(self.device(exporter), name=request.role)
         offered = {interface.name for _, node in device.walk() for interface in node.interfaces}
@@ -88,34 +103,9 @@ class Catalogue:
                 errors.append(PipelineError(error.what, code=error.code, where=where, help=advice))
         return errors
 
-    def _none_selected(self, request: DeviceRequest) -> PipelineError:
-        if not self.exporters:
-            return PipelineError(
-                f"there is no lab to take '{request.role}' from",
-                code="no-lab",
-                where=request.where,
-                help="write a lab.yaml beside the pipeline, or name one with --lab FILE or --exporter FILE",
-            )
-        listed = [f"{e.name} ({_text(_labels(e))})" for e in self.exporters]
-        known = {f"{key}={value}" for e in self.exporters for key, value in _labels(e).items()}
-        wanted = [str(r) for r in parse(request.selector).requirements if r.operator == "in"]
-        hints = [near(text, known) for text in wanted if text not in known]
-        close = next((hint + "; " for hint in hints if hint.startswith("did you mean")), "")
-        return PipelineError(
-            f"no exporter matches '{request.selector}'",
-            code="no-exporter",
-            where=request.where,
-            help=f"{close}there is {', '.join(listed[:8])}" + (f" and {len(listed) - 8} more" if listed[8:] else ""),
-        )
 
-
-def _labels(exporter: LabExporter) -> dict[str, str]:
-    """The labels of an exporter; one whose file is broken is judged by what the lab says of it."""
-    try:
-        return exporter.labels
-    except PipelineErrors:
-        return dict(exporter.own_labels)
-
-
-def _text(labels: dict[str, str]) -> str:
-    return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "no labels"
+def _selects(selector: Selector, exporter: LabExporter) -> bool:
+    """Whether an exporter is meant; one that does not answer is, when nothing that is known of it says no."""
+    labels = {**known_labels(exporter), NAME_LABEL: exporter.name}
+    silent = isinstance(exporter, RemoteExporter) and not exporter.known
+    return selector.possible(labels) if silent else selector.matches(labels)

@@ -59,6 +59,10 @@ class Selector:
         """Whether `labels` meet every requirement."""
         return all(requirement.matches(labels) for requirement in self.requirements)
 
+    def possible(self, labels: Mapping[str, str]) -> bool:
+        """Whether something could match of which `labels` are known, and others may be there."""
+        return all(r.key not in labels or r.matches(labels) for r in self.requirements)
+
     def __str__(self) -> str:
         return ",".join(str(requirement) for requirement in self.requirements)
 

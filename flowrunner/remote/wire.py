@@ -30,6 +30,15 @@ PASSPHRASE = "x-jumpstarter-passphrase"
 REQUEST = "request"
 """Metadata of a stream: what it is for, as JSON."""
 
+RESOURCE = "resource"
+"""Metadata with which a stream for a resource is answered: the handle, as JSON."""
+
+ACCEPTED = "x_jmp_accept_encoding"
+"""Metadata beside it: the encoding that the exporter unpacks and packs; absent or empty when it does not."""
+
+ENCODING = "x_jmp_content_encoding"
+"""Key of a request and of a handle: how the content is packed."""
+
 CLIENT = "jumpstarter.dev/client"
 """Label of a part: the class path of Jumpstarter's client."""
 
@@ -41,6 +50,12 @@ INTERFACES = "flowrunner.dev/interfaces"
 
 TYPE = "flowrunner.dev/type"
 """Label of a part of our own exporters: the driver's type."""
+
+MOTD = "flowrunner.dev/motd"
+"""Label of our own exporters: the message for those who lease it. Jumpstarter 0.9.0 has no field for it."""
+
+HOME = "flowrunner.dev/home"
+"""Label of a part of our own exporters: the path at which it really stands, whatever refers to it."""
 
 MESSAGE_LIMIT = 4 * 1024 * 1024
 """Bytes of one message that a peer takes (gRPC's default)."""

@@ -76,9 +76,20 @@ def _safe_finished(event: Event) -> tuple[str, str]:
     return "UNSAFE", f"{what} could not be reached: {one_line(event.get('message') or '')}"
 
 
+def _device_log(event: Event) -> tuple[str, str] | None:
+    """Warnings and worse; what is only informed about is in the journal."""
+    level = str(event["level"])
+    if level not in ("warning", "error", "critical"):
+        return None
+    who = event.get("driver") or f"the exporter of {event['role']}"
+    return "warning" if level == "warning" else "error", f"{who}: {one_line(event['message'], 1000)}"
+
+
 _WORDS: Mapping[str, Callable[[Event], tuple[str, str] | None]] = {
     "lease.acquired": _lease_acquired,
     "lease.waiting": _lease_waiting,
+    "lease.warning": lambda event: ("warning", f"{event['role']}: {one_line(event['message'], 500)}"),
+    "device.log": _device_log,
     "lease.lost": lambda event: ("lost", f"{event['role']}: {one_line(event['reason'])}"),
     "attempt.finished": _attempt_finished,
     "measurement": _measurement,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -17,6 +17,7 @@ from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.power import Power
 from flowrunner.interfaces.storage import Flasher, StorageMux
 from flowrunner.plugins import load
+from tests.support import far_ends
 from tests.support.machines import BytesImage, echo_disk, read_until
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
@@ -28,7 +29,8 @@ Config = Callable[[Path], dict[str, Any]]
 class Rig:
     """One driver: its config below a folder, and what its parts need to be tried.
 
-    `boots` is what its console shows once it is up (None: nothing has to be done), `methods` what its shell offers.
+    `boots` is what its console shows once it is up (None: nothing has to be done), `methods` what its shell offers,
+    `far_end` is started before the driver is made and adds to its config, `talk` is what to send there and what comes.
     """
 
     type: str
@@ -36,11 +38,22 @@ class Rig:
     boots: bytes | None = None
     image: bytes | None = None
     methods: dict[str, bytes] = field(default_factory=dict)
+    far_end: Callable[[Path], AbstractAsyncContextManager[dict[str, Any]]] | None = None
+    talk: tuple[bytes, bytes] = (b"hello", b"hello")
     marks: tuple[pytest.MarkDecorator, ...] = ()
 
-    def make(self, folder: Path) -> Driver[Any]:
+    def make(self, folder: Path, **config: Any) -> Driver[Any]:
         """The driver."""
-        return load("flowrunner.drivers", Driver, self.type).make(self.config(folder))
+        return load("flowrunner.drivers", Driver, self.type).make({**self.config(folder), **config})
+
+    @asynccontextmanager
+    async def made(self, folder: Path) -> AsyncIterator[Driver[Any]]:
+        """The driver, with its far end running."""
+        if self.far_end is None:
+            yield self.make(folder)
+        else:
+            async with self.far_end(folder) as config:
+                yield self.make(folder, **config)
 
 
 SCRATCH = Path("nowhere")
@@ -58,6 +71,19 @@ def _lamp(folder: Path) -> dict[str, Any]:
     return {"on": f"touch {lamp}", "off": ["rm", "-f", str(lamp)], "read": "echo 5.0 0.5", "interval": 0}
 
 
+@asynccontextmanager
+async def _bus(folder: Path) -> AsyncIterator[dict[str, Any]]:
+    async with far_ends.message_bus(folder) as address:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+            yield {}
+
+
+NO_VSOCK = pytest.mark.skipif(not far_ends.has_vsock(), reason="no vsock loopback: modprobe vsock_loopback")
+NOWHERE = {"host": "127.0.0.1", "port": 9}
+LOGIN = (b"\0AUTH\r\n", b"REJECTED EXTERNAL")
+"""How a bus is asked for the ways to log in."""
+
 QEMU: dict[str, Any] = {"accel": "tcg", "mem": "32M", "smp": 1, "network": False}
 
 RIGS = (
@@ -65,6 +91,13 @@ RIGS = (
     Rig("console.serial", lambda _: {"url": "loop://"}),
     Rig("machine.qemu", lambda _: QEMU, boots=b"!ready> ", image=echo_disk(), marks=(pytest.mark.machine,)),
     Rig("machine.virtual", lambda _: {"boot_time": 0}, boots=b"login: ", methods={"echo": b"\n"}),
+    Rig("network.dbus", lambda _: {"kind": "session"}, far_end=_bus, talk=LOGIN),
+    Rig("network.echo", lambda _: {}),
+    Rig("network.tcp", lambda _: NOWHERE, far_end=lambda _: far_ends.tcp_echo()),
+    Rig("network.udp", lambda _: NOWHERE, far_end=lambda _: far_ends.udp_echo()),
+    Rig("network.unix", lambda f: {"path": str(f / "s")}, far_end=lambda f: far_ends.unix_echo(f / "s")),
+    Rig("network.vsock", lambda _: {"cid": 1, "port": 9}, far_end=lambda _: far_ends.vsock_echo(), marks=(NO_VSOCK,)),
+    Rig("network.websocket", lambda _: {"url": "ws://127.0.0.1:9"}, far_end=lambda _: far_ends.websocket_echo()),
     Rig("power.command", _lamp),
     Rig("power.virtual", lambda _: {"interval": 0}),
     Rig("shell.command", lambda _: {"methods": {"hello": "echo hello"}}, methods={"hello": b"hello\n"}),
@@ -119,8 +152,7 @@ class Bench:
 @asynccontextmanager
 async def opened(rig: Rig, folder: Path) -> AsyncIterator[Bench]:
     """The driver, open; what it boots is flashed."""
-    driver = rig.make(folder)
-    async with driver.opened():
+    async with rig.made(folder) as driver, driver.opened():
         bench = Bench(driver)
         if rig.image is not None:
             await bench.client(Flasher).flash(BytesImage(rig.image))

@@ -87,8 +87,11 @@ LAB_MISTAKES = {
     "exporter: {}": "2:1 Property exporter is not allowed.",
     "exporters: {a: {fil: a.yaml}}": "2:17 Property fil is not allowed.",
     "exporters: {a: {file: a.yaml, labels: {a: 1}}}": '2:43 Incorrect type. Expected "string".',
-    "exporters: {a: {file: a.yaml, export: {}}}": "2:31 an exporter has either file or export",
-    "exporters: {a: {labels: {a: b}}}": "2:13 an exporter has either file or export",
+    "exporters: {a: {file: a.yaml, export: {}}}": "2:31 an exporter has one of file, export and endpoint",
+    "exporters: {a: {labels: {a: b}}}": "2:13 an exporter has one of file, export and endpoint",
+    "exporters: {a: {endpoint: 'h:1', passphrase: {evn: A}}}": "2:47 Property evn is not allowed.",
+    "exporters: {a: {endpoint: 'h:1', passphrase: 1234}}": "2:46 text or a mapping belongs here",
+    "exporters: {a: {file: a.yaml, tls: {insecure: true}}}": "2:13 tls goes with an endpoint",
     "exporters: {a: {export: {p: {type: power.virtual, config: {volt: 5}}}}}": "2:60 Property volt is not allowed.",
 }
 

@@ -122,6 +122,51 @@ MODULES = {
             async def snapshot(self) -> bytes:
                 return b"png"
         """,
+    "chatty": """
+        import asyncio
+        import logging
+        from collections.abc import AsyncIterator
+        from contextlib import asynccontextmanager
+
+        from flowrunner.driver import Config, Driver
+        from flowrunner.interfaces.power import Power, PowerReading
+
+        log = logging.getLogger(__name__)
+        library = logging.getLogger("a_library")
+
+        class Chatty(Driver[Config], Power):
+            @asynccontextmanager
+            async def opened(self) -> AsyncIterator[None]:
+                log.info("opening")
+                task = asyncio.create_task(self.work())
+                self.poked = asyncio.Event()
+                yield
+                task.cancel()
+                log.info("closing")
+
+            async def work(self) -> None:
+                await self.poked.wait()
+                log.warning("worked in the background")
+
+            async def on(self) -> None:
+                log.debug("nobody asked for this")
+                library.warning("the relay is %s", "old")
+                await asyncio.to_thread(log.error, "from a thread")
+                self.poked.set()
+                await asyncio.sleep(0)
+
+            async def off(self) -> None:
+                try:
+                    raise OSError(5, "Input/output error")
+                except OSError:
+                    log.exception("it does not go off")
+
+            async def read(self) -> AsyncIterator[PowerReading]:
+                log.info("before the first")
+                yield PowerReading(voltage=1, current=1)
+                log.info("before the second")
+                yield PowerReading(voltage=1, current=1)
+        """,
     "needy": """
         import a_library_that_nobody_has
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import anyio
 
 from flowrunner.device import Device
-from flowrunner.engine.lab import Lease, LeaseTimeout, Owner, Waiting
+from flowrunner.engine.lab import Lease, LeaseTimeout, OnLog, Owner, Waiting
 from flowrunner.engine.lines import Event, read
 from flowrunner.engine.run import Finished, Runner
 from flowrunner.engine.state import Options
@@ -129,6 +129,7 @@ class VirtualLab:
         queue_timeout: float | None,
         waiting: Waiting,
         opening: Callable[[Lease], None],
+        on_log: OnLog,
     ) -> AsyncIterator[Mapping[str, Lease]]:
         with anyio.move_on_after(queue_timeout) as limit:
             await anyio.sleep(self.wait)

@@ -9,7 +9,6 @@ from pathlib import Path
 from textwrap import dedent
 
 import grpc.aio
-from flowrunner.remote.exporter.logs import Logs
 
 from flowrunner.bench.config import load_exporter
 from flowrunner.device import Device
@@ -45,9 +44,8 @@ async def served(folder: Path, text: str, *, tcp: bool = False) -> AsyncIterator
     """Serve what an exporter's `text` describes, on a unix socket or on a port of loopback."""
     path = folder / "exporter.yaml"
     path.write_text(dedent(text))
-    logs = Logs()
     station = Station(load_exporter(path), "bench")
-    protocol = OwnProtocol(station, logs)
+    protocol = OwnProtocol(station)
     async with station.opened():
         server = grpc.aio.server()
         server.add_generic_rpc_handlers((protocol,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -114,7 +115,7 @@ class _Holding:
             case Kind.GIVEN, _:
                 self.given.set()
             case Kind.LOG, dict() if self._claim.on_log:
-                self._claim.on_log(LogLine(**body))
+                self._claim.on_log(LogLine(**{**body, "time": datetime.fromisoformat(body["time"])}))
             case _:
                 pass
 
@@ -129,8 +130,12 @@ class _Holding:
             self.lease.lose(error.what)
 
     def guard(self) -> None:
-        if self._why and not (self.lease and self.lease.draining):
-            raise BenchError(self._why.what, blame="lost", help=self._why.help)
+        lease = self.lease
+        if lease and lease.draining:
+            return
+        if self._why or (lease and lease.lost.is_set()):
+            what = self._why.what if self._why else lease and lease.reason
+            raise BenchError(what or "the lease was lost", blame="lost", help=self._why.help if self._why else None)
 
 
 def _wish(claim: Claim) -> dict[str, Any]:

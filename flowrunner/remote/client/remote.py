@@ -82,10 +82,14 @@ class RemoteLease:
 
 
 class Remote(ABC):
-    """A connected exporter. `device` is its tree without clients: names, types, interfaces."""
+    """A connected exporter. `device` is its tree without clients: names, types, interfaces.
+
+    `id` is the same for all its clients, however they reach it: those who want several take them in its order.
+    """
 
     endpoint: Endpoint
     ours: bool
+    id: str = ""
     name: str
     labels: Mapping[str, str]
     motd: str

@@ -11,7 +11,6 @@ import anyio
 import grpc
 import grpc.aio
 
-from flowrunner.remote.exporter.logs import Logs
 from flowrunner.remote.exporter.station import Station
 from flowrunner.remote.exporter.tenant import Tenant, Tenants
 from flowrunner.remote.link.packet import METHOD, VERSION, pack, unpack_map
@@ -23,9 +22,8 @@ MOST = 200
 class OwnProtocol(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
     """The service, as a handler for a gRPC server."""
 
-    def __init__(self, station: Station, logs: Logs) -> None:
+    def __init__(self, station: Station) -> None:
         self._station = station
-        self._logs = logs
         self._tenants = Tenants()
         self._tasks: set[asyncio.Task[None]] | None = None
         self._handler = grpc.stream_stream_rpc_method_handler(self._open)
@@ -75,7 +73,7 @@ class OwnProtocol(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no t
         if tenant is None and (self._tasks is None or len(self._tenants.by_link) >= MOST):
             return None, {"gone": f"more than {MOST} clients at once"}
         if tenant is None:
-            tenant = Tenant(self._station, self._tenants, self._logs, beat=beat, near=near)
+            tenant = Tenant(self._station, self._tenants, beat=beat, near=near)
             self._admit(link, tenant)
         return tenant, {"version": VERSION, "received": tenant.link.received}
 

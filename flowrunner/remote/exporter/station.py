@@ -15,6 +15,7 @@ from flowrunner.bench.config import Source
 from flowrunner.bench.part import Part, join
 from flowrunner.device import Device
 from flowrunner.errors import BenchError
+from flowrunner.remote.exporter.logs import Logs
 from flowrunner.remote.exporter.status import Status, Statuses
 
 Waiting = Callable[[str, int], Awaitable[None]]
@@ -70,10 +71,11 @@ class Station:
     """
 
     def __init__(self, source: Source, name: str, *, before: Hook | None = None, after: Hook | None = None) -> None:
-        """Nothing is opened yet. `name` is the exporter's."""
+        """Nothing is opened yet. `name` is the exporter's. It is made on the event loop that serves it."""
         self.source = source
         self.name = name
         self.statuses = Statuses()
+        self.logs = Logs()
         self.turn: Turn | None = None
         self._before, self._after = before, after
         self._salt = uuid4()
@@ -114,7 +116,7 @@ class Station:
         """Open the bench, again and again: afresh when `_reopen` asks for it."""
         try:
             while True:
-                bench = Bench(self.source, "")
+                bench = Bench(self.source, "", on_log=self.logs.heard)
                 async with bench.opened():
                     self._bench = bench
                     self.open_device = bench.device(guard=self._open_guard)
@@ -153,6 +155,7 @@ class Station:
                 finally:
                     self._fresh = anyio.Event()
                     self._reopen.set()
+                    self._move()
                     await self._fresh.wait()
                     self.turn = None
                     self._move()
@@ -160,10 +163,13 @@ class Station:
     async def _queued(self, turn: Turn, waiting: Waiting) -> None:
         """Wait until everyone before has had the bench; then it is this one's turn."""
         self._queue.append(turn)
+        told = None
         try:
             while self.turn or self._queue[0] is not turn:
-                owner = self.turn.owner if self.turn else self._queue[0].owner
-                await waiting(owner, self._queue.index(turn) + 1)
+                news = (self.turn or self._queue[0]).owner, self._queue.index(turn) + 1
+                if news != told:
+                    told = news
+                    await waiting(*news)
                 await self._moved.wait()
             self.turn = turn
         finally:
@@ -179,6 +185,15 @@ class Station:
         """Raise when somebody has the bench alone."""
         if self.turn and not self.turn.shared:
             raise Busy(self.turn.owner)
+
+    async def closed_to_all(self) -> BenchError:
+        """Wait until what was opened through `open_device` has to end, and say why."""
+        bench = self._bench
+        while self._bench is bench and not self._reopen.is_set():
+            if self.turn and not self.turn.shared:
+                return Busy(self.turn.owner)
+            await self._moved.wait()
+        return BenchError("the exporter has closed its drivers behind a lease", blame="infra")
 
     def nodes(self, device: Device | None = None) -> Iterator[Node]:
         """All parts, those of proxies too, with the clients of `device` (the open one when None)."""

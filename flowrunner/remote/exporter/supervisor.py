@@ -27,6 +27,9 @@ KILL_AFTER = 5.0
 REFUSED = 2
 """The exit status of a child that cannot run as its file is written: starting it again changes nothing."""
 
+BROKEN = 70
+"""The exit status of a child that broke by a defect of ours (sysexits.h)."""
+
 STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 WATCHED = STOPPING | {signal.SIGHUP, signal.SIGCHLD}
 
@@ -117,9 +120,12 @@ class Supervisor:
             signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a terminal that stops who writes from the background
             signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
             status = self._child(report, self._addresses)
-        except BaseException:  # noqa: BLE001 - nothing may leave a forked child
+        except SystemExit as leaving:
+            status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        except BaseException as error:  # noqa: BLE001 - nothing may leave a forked child
             sys.excepthook(*sys.exc_info())
-            status = 70
+            report.say(error=f"{type(error).__name__}: {error}")
+            status = BROKEN
         sys.stdout.flush()
         sys.stderr.flush()
         return status

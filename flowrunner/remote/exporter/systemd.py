@@ -85,7 +85,6 @@ def unit(
     """
     more = [f"User={user}"] if user else []
     more += [f"LoadCredential={key}:{_escaped(path)}" for key, path in (credentials or {}).items()]
-    more += ["NoNewPrivileges=yes", "RestrictSUIDSGID=yes"]
     return UNIT.format(
         name=_escaped(name), most=most, window=window, command=" ".join(map(_word, command)),
         more="".join(f"{line}\n" for line in more),

@@ -11,7 +11,6 @@ import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
 from flowrunner.errors import BenchError, FlowrunnerError
-from flowrunner.remote.exporter.logs import Logs
 from flowrunner.remote.exporter.station import Station, Turn
 from flowrunner.remote.exporter.work import Work
 from flowrunner.remote.faults import to_fault
@@ -40,12 +39,11 @@ class Wish(BaseModel):
 class Tenant:
     """One client. `near` says that its connection is a unix socket: one that broke means that the client has died."""
 
-    def __init__(self, station: Station, tenants: Tenants, logs: Logs, *, beat: float, near: bool) -> None:
+    def __init__(self, station: Station, tenants: Tenants, *, beat: float, near: bool) -> None:
         self.link = Link(self._deliver, beat=beat)
         self.turn: Turn | None = None
         self._station = station
         self._tenants = tenants
-        self._logs = logs
         self._near = near
         self._wish: asyncio.Future[Wish] = asyncio.get_running_loop().create_future()
         self._given = asyncio.Event()
@@ -175,7 +173,7 @@ class Tenant:
         self.link.post(Kind.WAITING, 0, [owner, position])
 
     async def _tell_logs(self) -> None:
-        async for line in self._logs.lines():
+        async for line in self._station.logs.lines():
             if self.link.connected:
                 self.link.post(Kind.LOG, 0, line)
 

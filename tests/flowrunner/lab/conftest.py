@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 
 from flowrunner.lab.discover import discover
-from flowrunner.lab.local import LocalLab
+from flowrunner.lab.static import StaticLab
 from tests.support import acme
 
 Write = Callable[[str, str], Path]
@@ -33,10 +33,10 @@ def write(tmp_path: Path) -> Write:
 
 
 @pytest.fixture
-def lab(write: Write, tmp_path: Path, events: list[str]) -> Callable[[str], LocalLab]:
+def lab(write: Write, tmp_path: Path, events: list[str]) -> Callable[[str], StaticLab]:
     """The lab of a lab file's text."""
 
-    def lab(text: str) -> LocalLab:
+    def lab(text: str) -> StaticLab:
         write("lab.yaml", text)
         return discover(tmp_path / "pipeline.yaml", environment={"FLOW_LOCK_DIR": str(tmp_path / "locks")})
 

@@ -16,7 +16,7 @@ def test_its_files_fit_their_models() -> None:
     lab, exporter = (parse(text, "docs/lab.md").root for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
     assert lab
     assert exporter
-    assert list(checked(LabFile, lab).exporters) == ["rpi4-a", "desk"]
+    assert list(checked(LabFile, lab).exporters) == ["rpi4-a", "desk", "rack"]
     assert list(checked(Exporter, exporter).export) == ["board", "uart"]
 
 

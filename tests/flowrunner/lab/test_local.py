@@ -12,13 +12,13 @@ from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.power import Power
 from flowrunner.interfaces.video import Video
 from flowrunner.lab.flock import lock_folder
-from flowrunner.lab.local import LocalLab
 from flowrunner.lab.locks import Locks
+from flowrunner.lab.static import StaticLab
 from flowrunner.model import Duration
 from flowrunner.pipeline.plan import DeviceRequest
 
 pytestmark = pytest.mark.anyio
-Make = Callable[[str], LocalLab]
+Make = Callable[[str], StaticLab]
 
 WHERE = Span("p.yaml", 3, 8, 3, 20)
 STEP = Span("p.yaml", 9, 5, 9, 10)
@@ -45,12 +45,19 @@ def request(role: str = "dut", selector: str = "board=virt", *needs: type[Interf
     )
 
 
-def lease(lab: LocalLab, *requests: DeviceRequest, **more: Any) -> Any:
-    more = {"queue_timeout": None, "waiting": lambda *_: None, "opening": lambda _: None, "owner": ME, **more}
+def lease(lab: StaticLab, *requests: DeviceRequest, **more: Any) -> Any:
+    more = {
+        "queue_timeout": None,
+        "waiting": lambda *_: None,
+        "opening": lambda _: None,
+        "on_log": lambda _: None,
+        "owner": ME,
+        **more,
+    }
     return lab.lease(requests, **more)
 
 
-def problems(lab: LocalLab, *requests: DeviceRequest) -> list[tuple[str, str]]:
+def problems(lab: StaticLab, *requests: DeviceRequest) -> list[tuple[str, str]]:
     with pytest.raises(PipelineErrors) as caught:
         lab.check(requests)
     return [(f"{e.where.short if e.where else '-'} {e.code} {e.what}", e.help or "") for e in caught.value.errors]

@@ -1,0 +1,1 @@
+"""Sockets of the core: connecting, listening, forwarding."""

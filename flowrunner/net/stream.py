@@ -1,0 +1,98 @@
+"""Sockets as byte streams: any family, with half close, and with errors that name the far end."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import suppress
+
+import anyio
+import anyio.lowlevel
+
+from flowrunner.errors import BenchError
+
+READ = 1 << 16
+"""Bytes that are read at once; no datagram is longer."""
+
+
+class SocketStream:
+    """A connected socket (`flowrunner.interface.ByteStream`); `name` is how errors call its far end.
+
+    It reads nothing ahead: whoever gives up waiting for data loses none.
+    """
+
+    def __init__(self, inner: socket.socket, name: str) -> None:
+        inner.setblocking(False)
+        self.name = name
+        self.datagrams = inner.type == socket.SOCK_DGRAM
+        self._socket = inner
+
+    async def receive(self) -> bytes:
+        """Some bytes, or one datagram, which may be empty.
+
+        Raises:
+            anyio.EndOfStream: the far end has sent all.
+            BenchError: the connection broke.
+        """
+        while True:
+            try:
+                data = self._socket.recv(READ)
+            except BlockingIOError:
+                await anyio.wait_readable(self._socket)
+                continue
+            except OSError as error:
+                raise self._broke(error) from error
+            if not data and not self.datagrams:
+                raise anyio.EndOfStream
+            await anyio.lowlevel.cancel_shielded_checkpoint()  # what is read is not lost, and others have their turn
+            return data
+
+    async def send(self, data: bytes, /) -> None:
+        """Send all of `data`; one datagram where they have borders.
+
+        Raises:
+            Gone: the connection broke.
+            BenchError: the datagram is too long.
+        """
+        left = memoryview(data)
+        while True:
+            try:
+                left = left[self._socket.send(left) :]
+            except BlockingIOError:
+                await anyio.wait_writable(self._socket)
+                continue
+            except OSError as error:
+                raise self._broke(error) from error
+            if not left:
+                return await anyio.lowlevel.cancel_shielded_checkpoint()
+
+    async def send_eof(self) -> None:
+        """Half close: the far end sees that no more comes. Datagrams have no such thing."""
+        if not self.datagrams:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close the socket; who waits for it is woken."""
+        if self._socket.fileno() >= 0:
+            anyio.notify_closing(self._socket)
+            self._socket.close()
+
+    def _broke(self, error: OSError) -> BenchError:
+        if error.errno == errno.EMSGSIZE:
+            return BenchError(f"a datagram to {self.name} was too long", blame="config", help="65507 bytes at most")
+        return Gone(f"the connection to {self.name} broke: {why(error)}")
+
+
+class Gone(BenchError, anyio.BrokenResourceError):
+    """The far end takes no more; what it has sent may still be read."""
+
+
+def at(host: str, port: int) -> str:
+    """`host:port`, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def why(error: OSError) -> str:
+    """What went wrong, in the system's words."""
+    return error.strerror or str(error) or error.__class__.__name__

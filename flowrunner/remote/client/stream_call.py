@@ -1,0 +1,112 @@
+"""One rpc of RouterService, as its client has it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+
+from flowrunner.errors import BenchError, Blame
+from flowrunner.remote.frame_stream import FrameStream
+from flowrunner.remote.frames import METHOD
+from flowrunner.remote.wire import REQUEST
+
+T = TypeVar("T")
+Metadata = Sequence[tuple[str, str]]
+
+LOST = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED)
+BLAMES: Mapping[grpc.StatusCode, Blame] = {
+    grpc.StatusCode.NOT_FOUND: "config",
+    grpc.StatusCode.UNIMPLEMENTED: "config",
+    grpc.StatusCode.INVALID_ARGUMENT: "config",
+    grpc.StatusCode.UNAUTHENTICATED: "config",
+    grpc.StatusCode.PERMISSION_DENIED: "config",
+    grpc.StatusCode.FAILED_PRECONDITION: "infra",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "infra",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "infra",
+} | dict.fromkeys(LOST, "infra")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A stream that the exporter opened, the metadata of its answer, and the rpc to cut it off."""
+
+    stream: FrameStream
+    answer: Mapping[str, str]
+    rpc: grpc.aio.StreamStreamCall[bytes, bytes]
+
+
+@asynccontextmanager
+async def opened_call(
+    channel: grpc.aio.Channel, request: Mapping[str, Any], metadata: Metadata, *, datagrams: bool = False
+) -> AsyncIterator[Call]:
+    """Ask the exporter for a stream, and wait until it has opened it. Leaving cancels the rpc.
+
+    Raises:
+        BenchError: it refused, or could not.
+    """
+    rpc = channel.stream_stream(METHOD)(metadata=(*metadata, (REQUEST, json.dumps(request))))
+    try:
+        wire = ClientWire(rpc)
+        answer = await wire.accepted()
+        async with FrameStream(wire, datagrams=datagrams).running() as stream:
+            yield Call(stream, answer, rpc)
+    finally:
+        rpc.cancel()
+
+
+class ClientWire:
+    """The client's end of an rpc."""
+
+    def __init__(self, rpc: grpc.aio.StreamStreamCall[bytes, bytes]) -> None:
+        self._rpc = rpc
+
+    async def accepted(self) -> dict[str, str]:
+        """The metadata with which the exporter says that the device is open.
+
+        Raises:
+            BenchError: it is not.
+        """
+        answer = await self._rpc.initial_metadata()
+        if self._rpc.done():
+            raise refusal(await self._rpc.code(), await self._rpc.details())
+        return {key: value for key, value in answer if isinstance(value, str)}
+
+    async def read(self) -> bytes | None:
+        message = await self._unbroken(self._rpc.read())
+        return message if isinstance(message, bytes) else None
+
+    async def write(self, message: bytes) -> None:
+        await self._unbroken(self._rpc.write(message))
+
+    async def done_writing(self) -> None:
+        await self._unbroken(self._rpc.done_writing())
+
+    async def _unbroken(self, doing: Awaitable[T]) -> T:
+        try:
+            return await doing
+        except grpc.aio.AioRpcError as error:
+            raise refusal(error.code(), error.details()) from error
+        except (asyncio.InvalidStateError, grpc.aio.UsageError) as error:  # it had ended already
+            raise refusal(grpc.StatusCode.UNAVAILABLE, None) from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise
+            raise refusal(grpc.StatusCode.CANCELLED, None) from error  # the rpc was, and we were not
+
+
+def refusal(code: grpc.StatusCode, details: str | None) -> BenchError:
+    """The error that a status tells of."""
+    said = re.sub(r"^Unexpected <class '[^']*'>:? *", "", details or "").strip()
+    if code in LOST:
+        what = "the connection to the exporter was lost" + (f": {said}" if said else "")
+        return BenchError(what, blame="infra")
+    return BenchError(said or f"the exporter answered {code.name} to a stream", blame=BLAMES.get(code, "device"))

@@ -1,0 +1,179 @@
+"""An exporter from its file to its end: opened, served, read again, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from flowrunner.bench.bench import Bench
+from flowrunner.bench.config import Source, load_exporter
+from flowrunner.errors import FlowrunnerError
+from flowrunner.remote.address import Address
+from flowrunner.remote.endpoint import Listen
+from flowrunner.remote.exporter.own import OwnProtocol
+from flowrunner.remote.exporter.server import Server, serving
+from flowrunner.remote.exporter.station import Station, Turn
+from flowrunner.remote.exporter.systemd import Notifier
+
+log = logging.getLogger(__name__)
+
+Ready = Callable[[Sequence[Address]], None]
+"""Told when clients are served: where."""
+
+
+@asynccontextmanager
+async def exporting(station: Station, listens: Sequence[Listen]) -> AsyncIterator[Server]:
+    """Open a bench and serve it; leaving ends what clients do, makes their devices safe, and closes the bench.
+
+    Raises:
+        PipelineErrors: the exporter's file is wrong.
+        BenchError: the bench could not be opened, now or behind a lease, or nothing can listen there.
+    """
+    own = OwnProtocol(station)
+    try:
+        async with station.opened(), serving(station, listens, [own]) as server, own.running():
+            yield server
+    except BaseExceptionGroup as group:
+        raise _leaf(group) from None
+
+
+@dataclass(slots=True)
+class Service:
+    """One exporter that is served, and what can be asked of it from outside."""
+
+    path: Path
+    listens: Sequence[Listen]
+    notifier: Notifier
+    ready: Ready
+    stop: anyio.Event = field(default_factory=anyio.Event)
+    reload: anyio.Event = field(default_factory=anyio.Event)
+    opening: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    async def run(self, parent: int | None = None) -> None:
+        """Serve until told to stop. `parent` is a file descriptor that becomes readable when nobody wants it any more.
+
+        SIGTERM, SIGINT and SIGQUIT stop it, after the devices are safe; a second one leaves at once. SIGHUP reads the
+        file again when no lease is held.
+
+        Raises:
+            FlowrunnerError: it could not be opened, or broke.
+        """
+        with _obeyed(self), _watched(parent, self.stop.set):
+            source = load_exporter(self.path)
+            name = source.exporter.metadata.name or self.path.stem
+            after = self._after if source.exporter.exit_on_lease_end else None
+            station = Station(source, name, after=after)
+            with self.opening:
+                async with exporting(station, self.listens) as server:
+                    self.opening.shield = True
+                    await self._served(station, server)
+
+    async def _served(self, station: Station, server: Server) -> None:
+        tasks = [asyncio.create_task(self.notifier.beat()), asyncio.create_task(self._reloads(station))]
+        self.ready(server.addresses)
+        self.notifier.ready("serving")
+        try:
+            await self.stop.wait()
+        finally:
+            self.notifier.stopping("making devices safe")
+            for task in tasks:
+                task.cancel()
+
+    async def _after(self, turn: Turn) -> None:
+        self.stop.set()
+
+    async def _reloads(self, station: Station) -> None:
+        while True:
+            await self.reload.wait()
+            self.reload = anyio.Event()
+            try:
+                source = load_exporter(self.path)
+                Bench(source, "")
+            except FlowrunnerError as error:
+                log.error("the file was not read again, the old one stays: %s", error)
+                continue
+            await self._replace(station, source)
+
+    async def _replace(self, station: Station, source: Source) -> None:
+        """Let the bench be made from `source` when everyone who came before has had it."""
+
+        async def waiting(owner: str, position: int) -> None:
+            log.info("the file is read again when %s has ended", owner)
+
+        self.notifier.reloading()
+        async with station.taken("the exporter itself, to read its file again", waiting=waiting):
+            station.source = source
+        self.notifier.ready("serving")
+        log.info("the file was read again")
+
+    def obey(self, number: int) -> None:
+        """What a signal asks for."""
+        if number == signal.SIGHUP:
+            self.reload.set()
+            return
+        log.info("%s: stopping", signal.Signals(number).name)
+        self.stop.set()
+        if not self.opening.shield:
+            self.opening.cancel()
+
+
+@contextmanager
+def _obeyed(service: Service) -> Iterator[None]:
+    """Let signals reach `service`. Plain handlers: the second must work although a driver keeps the event loop."""
+    loop = asyncio.get_running_loop()
+    asked = 0
+
+    def obey(number: int, frame: object) -> None:
+        nonlocal asked
+        asked += number != signal.SIGHUP
+        if asked > 1:
+            os._exit(128 + number)
+        loop.call_soon_threadsafe(service.obey, number)
+
+    watched = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+    before = {number: signal.signal(number, obey) for number in watched}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _watched(handle: int | None, gone: Callable[[], object]) -> Iterator[None]:
+    """Call `gone` when `handle` becomes readable."""
+    if handle is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        loop.remove_reader(handle)
+        gone()
+
+    loop.add_reader(handle, tell)
+    try:
+        yield
+    finally:
+        loop.remove_reader(handle)
+
+
+def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of ours in `group`, else its first one."""
+    leaves: list[BaseException] = []
+    left: list[BaseException] = [group]
+    while left:
+        each = left.pop(0)
+        if isinstance(each, BaseExceptionGroup):
+            left = [*each.exceptions, *left]
+        else:
+            leaves.append(each)
+    return next((leaf for leaf in leaves if isinstance(leaf, FlowrunnerError)), leaves[0])
