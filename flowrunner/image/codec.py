@@ -83,11 +83,14 @@ class Codec:
 _SKIPPABLE = tuple(bytes((number, 0x2A, 0x4D, 0x18)) for number in range(0x50, 0x60))
 """Frames of zstd that carry no content (RFC 8878, 3.1.2); parallel and seekable files have them."""
 
+_BZ2 = tuple(b"BZh%d%b" % (level, block) for level in range(1, 10) for block in (b"1AY&SY", b"\x17rE8P\x90"))
+"""Streams with content, and empty ones: the level, then the digits of pi or of its square root."""
+
 CODECS = (
     Codec("gz", (b"\x1f\x8b\x08",), _Gzip),
     Codec("xz", (b"\xfd7zXZ\x00",), lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ)),
     Codec("zstd", (b"\x28\xb5\x2f\xfd", *_SKIPPABLE), zstd.ZstdDecompressor),
-    Codec("bz2", tuple(b"BZh%d1AY&SY" % level for level in range(1, 10)), bz2.BZ2Decompressor),
+    Codec("bz2", _BZ2, bz2.BZ2Decompressor),
 )
 
 _ERRORS = (lzma.LZMAError, zstd.ZstdError, zlib.error, OSError, ValueError, EOFError)

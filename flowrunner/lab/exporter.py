@@ -158,7 +158,7 @@ class RemoteExporter(LabExporter):
     def learn(self, remote: Remote) -> None:
         """Take in what a connected exporter says of itself."""
         self.failure = None
-        self._report = Report(remote.name, dict(remote.labels), remote.device)
+        self._report = Report(remote.name, dict(sorted(remote.labels.items())), remote.device)
         if self._nameless:
             self.name = remote.name
 

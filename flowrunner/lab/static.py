@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import anyio
-
 from flowrunner.bench.traced import OnCall
 from flowrunner.engine.lab import Lease, LeaseTimeout, OnLog, Owner, Waiting
 from flowrunner.errors import BenchError, PipelineError, PipelineErrors
@@ -67,9 +65,7 @@ class StaticLab:
 
     async def look(self, requests: Sequence[DeviceRequest]) -> None:
         """Ask those exporters what they have; `check` says what is wrong with one that does not answer."""
-        async with anyio.create_task_group() as tasks:
-            for exporter in self.wanted(requests):
-                tasks.start_soon(exporter.look)
+        await asyncio.gather(*(exporter.look() for exporter in self.wanted(requests)))
 
     def check(self, requests: Sequence[DeviceRequest]) -> None:
         errors: list[PipelineError] = []

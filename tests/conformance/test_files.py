@@ -20,13 +20,13 @@ async def test_keeps_files_in_folders(rig: Rig, path: str, tmp_path: Path) -> No
     async with opened(rig, tmp_path) as bench:
         files = bench.client(Files, path)
         for name, data in {"suite/a": b"", "suite/b/c": bytes(range(256)) * 9000}.items():
-            await files.write(name, data)
+            assert await files.write_bytes(name, data) == len(data)
             assert await read(files, name) == data
             assert (await files.stat(name)).size == len(data)
         assert [(entry.path, entry.directory) for entry in await files.list("suite")] == [
             ("suite/a", False), ("suite/b", True),
         ]  # fmt: skip
-        await files.write("suite/a", b"new")
+        await files.write_bytes("suite/a", b"new")
         assert await read(files, "suite/a") == b"new"
 
 
@@ -34,7 +34,7 @@ async def test_keeps_files_in_folders(rig: Rig, path: str, tmp_path: Path) -> No
 async def test_deleting_what_is_not_there_is_no_error(rig: Rig, path: str, tmp_path: Path) -> None:
     async with opened(rig, tmp_path) as bench:
         files = bench.client(Files, path)
-        await files.write("suite", b"x")
+        await files.write_bytes("suite", b"x")
         await files.delete("suite")
         await files.delete("suite")
         for attempt in (read(files, "suite"), files.stat("suite"), files.list("suite")):
@@ -46,6 +46,6 @@ async def test_deleting_what_is_not_there_is_no_error(rig: Rig, path: str, tmp_p
 async def test_no_path_leads_out(rig: Rig, path: str, tmp_path: Path) -> None:
     async with opened(rig, tmp_path) as bench:
         files = bench.client(Files, path)
-        for attempt in (read(files, "../x"), files.write("a/../../x", b""), files.delete("../../etc/passwd")):
+        for attempt in (read(files, "../x"), files.write_bytes("a/../../x", b""), files.delete("../../etc/passwd")):
             with pytest.raises(BenchError, match="leads out"):
                 await attempt

@@ -4,79 +4,31 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
 
-import anyio.to_thread
-
-from flowrunner.errors import BenchError
-from flowrunner.interfaces.files import Files, FileStat
-
-CHUNK = 1 << 20
+from flowrunner_drivers._files.store import StoreFiles
 
 
-class RootFiles(Files):
+class RootFiles(StoreFiles):
     """Files below `root`, which no path can leave."""
-
-    @abstractmethod
-    def root(self) -> Path:
-        """The folder."""
 
     @abstractmethod
     def user(self) -> int | None:
         """The id of whom new files belong to; None for us."""
 
-    async def write(self, path: str, data: bytes) -> None:
-        await anyio.to_thread.run_sync(self._write, self._inside(path), data)
+    def operator(self) -> Any:
+        import opendal  # takes 40 ms, and few pipelines touch the files of a board
 
-    async def read(self, path: str) -> AsyncIterator[bytes]:
-        place = self._there(path)
-        if place.is_dir():
-            raise BenchError(f"'{path}' is a folder", blame="config")
-        with place.open("rb") as file:
-            while data := await anyio.to_thread.run_sync(file.read, CHUNK):
-                yield data
+        return opendal.AsyncOperator("fs", root=str(self.root()))
 
-    async def stat(self, path: str) -> FileStat:
-        return self._stat(self._there(path))
+    def made(self, paths: Sequence[str]) -> None:
+        root, user = self.root(), self.user()
+        for path in paths if root and user is not None else ():
+            os.chown(f"{root}/{path}", user if user is not None else -1, -1)
 
-    async def list(self, path: str = "") -> list[FileStat]:
-        place = self._there(path)
-        if not place.is_dir():
-            raise BenchError(f"'{path}' is no folder", blame="config")
-        return [self._stat(entry) for entry in sorted(place.iterdir())]
+    async def created(self) -> Sequence[str]:
+        raise NotImplementedError("say what was created: it forgets all when it is closed")
 
-    async def delete(self, path: str) -> None:
-        place = self._inside(path)
-        if place.is_dir():
-            raise BenchError(f"'{path}' is a folder", blame="config")
-        place.unlink(missing_ok=True)
-
-    def _write(self, place: Path, data: bytes) -> None:
-        new = [folder for folder in place.parents if not folder.exists()]
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(data)
-        user = self.user()
-        for made in (place, *new) if user is not None else ():
-            os.chown(made, user if user is not None else -1, -1)
-
-    def _stat(self, place: Path) -> FileStat:
-        directory = place.is_dir()
-        return FileStat(
-            path=str(place.relative_to(self.root().resolve())),
-            size=0 if directory else place.lstat().st_size,
-            directory=directory,
-        )
-
-    def _there(self, path: str) -> Path:
-        place = self._inside(path)
-        if not place.exists():
-            raise BenchError(f"there is no file '{path}'", blame="config")
-        return place
-
-    def _inside(self, path: str) -> Path:
-        root = self.root().resolve()
-        place = (root / path.lstrip("/")).resolve()
-        if not place.is_relative_to(root):
-            raise BenchError(f"'{path}' leads out of the board's files", blame="config")
-        return place
+    async def register(self, path: str) -> None:
+        raise NotImplementedError("keep track of files: it forgets all when it is closed")

@@ -1,15 +1,14 @@
-"""A server's certificate: fetched, compared with a pin, and the names in it."""
+"""A server's certificate: fetched, compared with a pin, and the name in it."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
+import os
 import ssl
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-
-import anyio
+from typing import Any
 
 from flowrunner.errors import BenchError, PipelineError
 from flowrunner.remote.address import Address
@@ -19,62 +18,93 @@ LIMIT = 10.0
 """Seconds that a server may take for a TLS handshake."""
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """One certificate, and a name that it is for; None when it has no name."""
-
-    der: bytes
-    name: str | None = None
-
-    @property
-    def pem(self) -> bytes:
-        """As a file for others."""
-        return ssl.DER_cert_to_PEM_cert(self.der).encode()
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 in hex, by which it can be pinned."""
-        return sha256(self.der).hexdigest()
-
-
-async def fetched(address: Address) -> Certificate:
-    """The certificate of the server at `address`, whoever signed it.
+async def fetched(address: Address) -> bytes:
+    """The certificate (DER) of the server at `address`, whoever signed it.
 
     Raises:
-        OSError: nobody answers.
-        ssl.SSLError: it speaks no TLS.
-        TimeoutError: it said nothing.
+        OSError: nobody answers, or it speaks no TLS (`ssl.SSLError`, `TimeoutError` and `ConnectionError` are such).
     """
-    der = await _shaken(address, _context(ssl.CERT_NONE))
-    return Certificate(der[0])
+    certificate, _ = await _shaken(address, _context(), address.host)
+    return certificate
 
 
-async def verified(endpoint: Endpoint) -> None:
-    """Shake hands as gRPC would.
+async def trusted(endpoint: Endpoint) -> None:
+    """Shake hands, with the trust that gRPC has.
 
     Raises:
         ssl.SSLCertVerificationError: the certificate is not to be trusted; `verify_message` says why.
+        OSError: nobody answers, or it speaks no TLS.
     """
-    context = _context(ssl.CERT_REQUIRED)
+    context = _context(endpoint.trust.ca or roots())
     context.check_hostname = True
-    context.load_verify_locations(cadata=(endpoint.trust.ca or roots() or b"").decode("utf-8", "replace"))
     await _shaken(endpoint.address, context, endpoint.trust.server_name or endpoint.address.host)
 
 
-def pinned(found: Certificate, pin: str, endpoint: Endpoint) -> Certificate:
-    """`found`, with a name in it, if it is the one that `pin` means.
+async def pinned(endpoint: Endpoint, pin: str) -> tuple[bytes, str]:
+    """The certificate (PEM) of the server, which is the one that `pin` means, and a name in it.
 
     Raises:
         PipelineError: the pin is no SHA-256.
-        BenchError: it is another one.
+        BenchError: the server has another certificate, or that one cannot be used.
+        OSError: nobody answers, or it speaks no TLS.
     """
-    wanted = pin.replace(":", "").strip().lower()
-    if len(wanted) != sha256().digest_size * 2 or set(wanted) - set("0123456789abcdef"):
-        help = "it has 64 hex digits; colons may stand between them"
-        raise PipelineError(f"'{pin}' is no SHA-256 of a certificate", code="usage", help=help)
-    if not hmac.compare_digest(found.digest, wanted):
+    wanted = _digest(pin)
+    found = await fetched(endpoint.address)
+    if not hmac.compare_digest(sha256(found).hexdigest(), wanted):
         raise BenchError(
             f"{endpoint} has another certificate than the pinned one", blame="config",
-            help=f"somebody else may answer there; if not, its pin is {found.digest} now",
+            help=f"either somebody else answers there, or it got a new one: its pin is {sha256(found).hexdigest()}",
         )  # fmt: skip
-    return found
+    pem = ssl.DER_cert_to_PEM_cert(found)
+    context = _context(pem.encode())
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        _, facts = await _shaken(endpoint.address, context, endpoint.address.host)
+    except ssl.SSLCertVerificationError as error:
+        what = f"the pinned certificate of {endpoint} cannot be used: {error.verify_message}"
+        raise BenchError(what, blame="config", help="give its exporter a new one, and pin that") from error
+    return pem.encode(), _name(facts) or endpoint.address.host
+
+
+def roots() -> bytes | None:
+    """The certificate authorities of this machine, as PEM; None where their file is not known."""
+    path = os.environ.get("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH") or ssl.get_default_verify_paths().cafile
+    return Path(path).read_bytes() if path else None
+
+
+def _digest(pin: str) -> str:
+    digits = pin.replace(":", "").strip().lower()
+    if len(digits) != sha256().digest_size * 2 or set(digits) - set("0123456789abcdef"):
+        help = "it has 64 hex digits; colons may stand between them"
+        raise PipelineError(f"'{pin}' is no SHA-256 of a certificate", code="usage", help=help)
+    return digits
+
+
+def _context(authorities: bytes | None = None) -> ssl.SSLContext:
+    """What trusts `authorities`; None trusts everyone."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols(["h2"])
+    context.check_hostname = False
+    if authorities is None:
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        context.load_verify_locations(cadata=authorities.decode("ascii", "replace"))
+    return context
+
+
+async def _shaken(address: Address, context: ssl.SSLContext, name: str) -> tuple[bytes, dict[str, Any]]:
+    """The server's certificate, as DER and, where it was verified, as what is in it."""
+    async with asyncio.timeout(LIMIT):
+        _, writer = await asyncio.open_connection(address.host, address.port, ssl=context, server_hostname=name)
+    try:
+        shaken: ssl.SSLObject = writer.get_extra_info("ssl_object")
+        return shaken.getpeercert(binary_form=True) or b"", dict(shaken.getpeercert() or {})
+    finally:
+        writer.transport.abort()
+
+
+def _name(facts: dict[str, Any]) -> str | None:
+    """A name that the certificate is for; a star in it is some word."""
+    others = [value for _, value in facts.get("subjectAltName", ())]
+    common = [value for pairs in facts.get("subject", ()) for key, value in pairs if key == "commonName"]
+    return next((name.replace("*", "any") for name in others or common), None)

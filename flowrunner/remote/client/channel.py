@@ -10,7 +10,8 @@ import grpc
 import grpc.aio
 
 from flowrunner.errors import BenchError
-from flowrunner.remote.client.certificate import fetched, pinned, roots
+from flowrunner.remote.client.certificate import pinned, roots
+from flowrunner.remote.client.diagnosis import diagnosed
 from flowrunner.remote.endpoint import Endpoint
 from flowrunner.remote.wire import PASSPHRASE
 
@@ -51,8 +52,7 @@ async def _channel(endpoint: Endpoint) -> grpc.aio.Channel:
         return grpc.aio.insecure_channel(target, options=options)
     certificates, name = trust.ca or roots(), trust.server_name
     if trust.pin:
-        found = pinned(await fetched(endpoint.address), trust.pin, endpoint)
-        certificates, name = found.pem, name or found.name
+        certificates, name = await _pinned(endpoint, trust.pin)
     if name:
         options.append(("grpc.ssl_target_name_override", name))
     try:
@@ -60,6 +60,13 @@ async def _channel(endpoint: Endpoint) -> grpc.aio.Channel:
     except ValueError as error:
         raise BenchError(f"the certificate authority for {endpoint} is no PEM file", blame="config") from error
     return grpc.aio.secure_channel(target, credentials, options=options)
+
+
+async def _pinned(endpoint: Endpoint, pin: str) -> tuple[bytes, str]:
+    try:
+        return await pinned(endpoint, pin)
+    except OSError as error:
+        raise await diagnosed(endpoint) from error
 
 
 class Introduced(grpc.aio.Channel):  # type: ignore[misc] # grpc has no types

@@ -35,8 +35,7 @@ async def connected(endpoint: Endpoint) -> AsyncIterator[Remote]:
             raise BenchError(f"{endpoint} is no exporter of ours", blame="infra")
         tree = own_tree(report.reports)
         labels = dict(report.labels)
-        remote = OwnRemote(
-            endpoint, name=labels.pop(NAME, ""), labels=labels, motd=labels.pop(MOTD, ""), device=tree.device, homes=tree.homes
-        )
+        name, motd = labels.pop(NAME, ""), labels.pop(MOTD, "")
+        remote = OwnRemote(endpoint, name=name, labels=labels, motd=motd, device=tree.device, homes=tree.homes)
         remote.id = report.uuid
         yield remote

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
@@ -164,7 +166,11 @@ async def _connected(parts: SplitResult, name: str, tls: ssl.SSLContext | None) 
 
 
 def _cause(error: BaseException) -> str:
+    """The reason in few words."""
     inner = error.__cause__ or error
     if isinstance(inner, BaseExceptionGroup):
         inner = inner.exceptions[0]
-    return (getattr(inner, "strerror", None) or str(inner) or type(inner).__name__).strip()
+    number = getattr(inner, "errno", None) or 0
+    if number > 0 and not isinstance(inner, ssl.SSLError | socket.gaierror):
+        return os.strerror(number)
+    return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__

@@ -16,7 +16,9 @@ import grpc.aio
 from flowrunner.errors import BenchError
 from flowrunner.remote.address import Address
 from flowrunner.remote.endpoint import Listen
+from flowrunner.remote.exporter.facades import Facades
 from flowrunner.remote.exporter.jumpstarter import Exporter
+from flowrunner.remote.exporter.router import Router
 from flowrunner.remote.exporter.station import Station
 from flowrunner.remote.wire import PASSPHRASE, services
 
@@ -48,8 +50,9 @@ async def serving(
     passphrases = {listen.passphrase for listen in listens if listen.passphrase}
     interceptors = [_Passphrase(passphrases)] if passphrases else []
     server = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
-    server.add_generic_rpc_handlers(tuple(handlers))
-    services.add_ExporterServiceServicer_to_server(Exporter(station), server)
+    facades = Facades(station)
+    server.add_generic_rpc_handlers((*handlers, Router(station, facades.facade, facades.resources)))
+    services.add_ExporterServiceServicer_to_server(Exporter(station, facades), server)
     addresses = tuple(_bind(server, listen) for listen in listens)
     await server.start()
     for address in addresses:

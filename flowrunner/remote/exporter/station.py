@@ -186,6 +186,16 @@ class Station:
         if self.turn and not self.turn.shared:
             raise Busy(self.turn.owner)
 
+    async def reset(self) -> None:
+        """Close all drivers and open them afresh, when everyone who came before has had them.
+
+        Raises:
+            Busy: somebody has the bench alone.
+        """
+        self._open_guard()
+        async with self.taken("a reset", waiting=_patient):
+            pass
+
     async def closed_to_all(self) -> BenchError:
         """Wait until what was opened through `open_device` has to end, and say why."""
         bench = self._bench
@@ -218,6 +228,10 @@ class Busy(BenchError):
 
     def __init__(self, owner: str) -> None:
         super().__init__(f"the exporter is in use by {owner}", blame="infra", help="wait for that lease to end")
+
+
+async def _patient(owner: str, position: int) -> None:
+    """Nobody is told."""
 
 
 def _refuse_after(turn: Turn) -> None:

@@ -221,7 +221,7 @@ async def test_its_screen_shows_its_state() -> None:
 async def test_its_files_are_those_of_its_shell() -> None:
     async with board() as (machine, console):
         files = part(machine, Files)
-        await files.write("root/new/hello.sh", b"echo from a file\n")
+        await files.write_bytes("root/new/hello.sh", b"echo from a file\n")
         await part(machine, Power).on()
         await logged_in(console)
         assert await command(console, b"sh new/hello.sh; echo changed > new/hello.sh") == b"from a file\r\n"

@@ -1,0 +1,70 @@
+"""Writing a file as it comes."""
+
+from __future__ import annotations
+
+import posixpath
+import secrets
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import anyio
+
+from flowrunner.errors import BenchError
+from flowrunner_drivers._files.faults import told
+
+GATHER = 1 << 20
+"""Bytes that are written at once, where the store does not want more."""
+
+
+async def write(operator: Any, path: str, content: AsyncIterable[bytes], *, atomic: bool) -> int:
+    """Write all of `content`; `atomic` writes beside `path` first, so that a broken write leaves the old file."""
+    beside = posixpath.join(posixpath.dirname(path), f".{posixpath.basename(path)[:200]}.{secrets.token_hex(4)}.part")
+    place = beside if atomic else path
+    try:
+        with told("written", path):
+            file = await operator.open(place, "wb")
+        size = 0
+        async for piece in _gathered(content, _least(operator)):
+            with told("written", path):
+                await file.write(piece)
+            size += len(piece)
+        with told("written", path):
+            await file.close()
+            if atomic:
+                await operator.rename(place, path)
+    except BaseException:
+        with anyio.CancelScope(shield=True), suppress(Exception):
+            if atomic:
+                await operator.delete(place)
+        raise
+    return size
+
+
+async def append(operator: Any, path: str, content: AsyncIterable[bytes]) -> int:
+    """Write `content` behind what is there."""
+    if not operator.capability().write_can_append:
+        raise BenchError("this store cannot append to a file", blame="config", help="write the whole file")
+    size = 0
+    async for piece in _gathered(content, _least(operator)):
+        with told("written", path):
+            await operator.write(path, piece, append=True)
+        size += len(piece)
+    return size
+
+
+def _least(operator: Any) -> int:
+    """Bytes that the store takes at least in each piece but the last."""
+    least: int | None = operator.capability().write_multi_min_size
+    return max(GATHER, least or 0)
+
+
+async def _gathered(content: AsyncIterable[bytes], least: int) -> AsyncIterator[bytes]:
+    waiting = bytearray()
+    async for piece in content:
+        waiting += piece
+        if len(waiting) >= least:
+            yield bytes(waiting)
+            waiting.clear()
+    if waiting:
+        yield bytes(waiting)

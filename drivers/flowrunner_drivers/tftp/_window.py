@@ -1,0 +1,71 @@
+"""Which packets of a transfer are on their way, and what an acknowledgement means. Knows no socket and no clock."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from enum import Enum
+
+Packet = bytes | memoryview
+
+
+class Ack(Enum):
+    """What an ACK means."""
+
+    NEWS = "news"
+    """Blocks arrived: the window moves on."""
+
+    SAME = "same"
+    """The one before, again: lost blocks, or an ACK that the network doubled."""
+
+    STALE = "stale"
+    """An older one, or nonsense."""
+
+
+class Window:
+    """The packets that were not acknowledged yet, `size` of which may be on their way.
+
+    `first` is the number of the first of them, counted on where the block numbers of packets start again at 0.
+    """
+
+    def __init__(self, first: int, size: int) -> None:
+        self.first = first
+        self.size = size
+        self.sent = 0
+        self.again = 0
+        self._reached = first
+        self._packets: deque[Packet] = deque()
+
+    def __len__(self) -> int:
+        return len(self._packets)
+
+    def add(self, packets: Iterable[Packet]) -> None:
+        """Packets that come behind the others."""
+        self._packets.extend(packets)
+
+    def due(self) -> Iterator[Packet]:
+        """The packets that may be sent now, in order; each counts as sent when the next is asked for."""
+        while self.sent < min(self.size, len(self._packets)):
+            yield self._packets[self.sent]
+            self.sent += 1
+            number = self.first + self.sent
+            if number <= self._reached:
+                self.again += 1
+            self._reached = max(self._reached, number)
+
+    def rewind(self) -> None:
+        """Let all of the window be sent again."""
+        self.sent = 0
+
+    def acknowledge(self, number: int) -> Ack:
+        """Take the ACK of a block, by its 16 bits. News opens the window anew behind that block (RFC 7440)."""
+        arrived = (number - self.first + 1) & 0xFFFF
+        if arrived == 0:
+            return Ack.SAME
+        if arrived > self._reached - self.first:
+            return Ack.STALE
+        for _ in range(arrived):
+            self._packets.popleft()
+        self.first += arrived
+        self.sent = 0
+        return Ack.NEWS

@@ -1,0 +1,58 @@
+"""Journals as they can be compared: without what is time, chance, or the way to the device."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flowrunner.engine.lines import Event
+
+TIMES = frozenset({"t", "crc", "started", "ended", "at", "seconds", "rate", "boot_time"})
+"""Keys, at any depth, whose values are times."""
+
+MOMENTS = frozenset({"consoles", "offset"})
+"""How far a console had come at some moment."""
+
+OF_THE_RUN = frozenset({"id", "wall", "argv", "cwd", "pid", "exporters"})
+WAY = frozenset({"lease", "expires"})
+OFFSETS = frozenset({"start", "end", "bytes"})
+
+TOKEN = re.compile(r"F(LOW|%s)-[0-9a-f]{8}")
+"""The marks of the action `shell`, which are new for each command."""
+
+
+def comparable(events: Sequence[Event], *, exact: bool = True) -> list[dict[str, Any]]:
+    """The events but those of drivers' logs, which come when they come. Not `exact`: where on a console does not count."""
+    told = [_without(event, exact=exact) for event in events if event["event"] != "device.log"]
+    timed = {event["path"] for event in told if event["event"] == "measurement" and event["unit"] == "s"}
+    for event in told:
+        if event.get("path") in timed:
+            event.pop("value", None)
+            event.get("outputs", {}).pop("value", None)
+    return told
+
+
+def logs(events: Sequence[Event]) -> list[tuple[Any, ...]]:
+    """What was logged beside the devices, in order for each of them."""
+    keys = ("role", "driver", "call", "source", "level", "message")
+    return sorted(tuple(str(event[key]) for key in keys) for event in events if event["event"] == "device.log")
+
+
+def _without(event: Event, *, exact: bool) -> dict[str, Any]:
+    dropped = MOMENTS | {"n"}
+    if event["event"] == "run.started":
+        dropped |= OF_THE_RUN
+    elif event["event"] == "lease.acquired":
+        dropped |= WAY
+    elif not exact:
+        dropped |= OFFSETS
+    return {key: _plain(value) for key, value in event.items() if key not in dropped | TIMES}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items() if key not in TIMES}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return TOKEN.sub("FLOW", value) if isinstance(value, str) else value
