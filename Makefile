@@ -8,6 +8,7 @@ PEERS  := .cache/peers/.ready
 EDITOR := .cache/editor/.ready
 
 BUSYBOX := busybox:busybox-static
+UBOOT  := qemu-system-aarch64:qemu-system-arm /usr/lib/u-boot/qemu_arm64/u-boot.bin:u-boot-qemu
 QEMU   := qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils
 GUEST  := mke2fs:e2fsprogs cpio:cpio zstd:zstd xz:xz-utils
 TOOLS  := bmaptool:bmap-tools socat:socat chromium:chromium npm:npm node:nodejs losetup:mount \
@@ -20,14 +21,14 @@ demo: $(READY)
 	@$(BIN)/python tools/build_guest.py
 	$(BIN)/flow run pipelines/boot-test.yaml
 
-test: $(READY) $(EDITOR) check
-	@tools/need.sh $(QEMU) $(GUEST) $(TOOLS) $(BUSYBOX)
+test: $(READY) $(EDITOR) $(PEERS) check
+	@tools/need.sh $(QEMU) $(GUEST) $(TOOLS) $(BUSYBOX) $(UBOOT)
 	@$(BIN)/python tools/build_guest.py
-	$(BIN)/pytest -q -m "not machine and not browser and not editor" -n 2
-	$(BIN)/pytest -q -m "machine or browser or editor"
+	$(BIN)/pytest -q -m "not machine and not browser and not editor and not peer" -n 2
+	$(BIN)/pytest -q -m "machine or browser or editor or peer"
 
 test-fast: $(READY)
-	$(BIN)/pytest -q -m "not machine and not browser and not editor" -n 2
+	$(BIN)/pytest -q -m "not machine and not browser and not editor and not peer" -n 2
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -42,7 +42,7 @@ def exporter(file: Path, folder: Path, *, within: Sequence[str] = (), host: str 
     """
     process = subprocess.Popen(
         [
-            *within, sys.executable, "-m", "flowrunner", "exporter", "run", str(file), "--insecure", "--format", "json",
+            *within, sys.executable, "-m", "flowrunner", "exporter", "run", str(file), "--insecure", "--no-supervise", "--format", "json",
             "--listen", f"unix:{folder}/s", "--listen", f"{host}:0",
         ],
         stdout=subprocess.PIPE, text=True, env={**clean(), "FLOW_LOCK_DIR": str(folder / "exporter-locks")},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from time import monotonic
 from typing import Any
 
 from flowrunner_drivers.tftp._content import BATCH, Content
@@ -13,6 +14,9 @@ from flowrunner_drivers.tftp._packets import HEADER, Code, Op, error, oack
 from flowrunner_drivers.tftp._window import Ack, Window
 
 FOREIGN = error(Code.UNKNOWN_TRANSFER, "this port serves another transfer")
+
+LONGEST = 516
+"""Bytes of the longest packet that a client sends in a transfer: an ERROR with some text."""
 
 
 class Broken(Exception):
@@ -30,21 +34,16 @@ class Transfer:
         self._agreed = agreed
         self._retries = retries
         self._tries = 0
+        self._received = bytearray(LONGEST)
         self._eager = Eager()
-        self._received = bytearray(516)
-        self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._filling: asyncio.Future[list[memoryview]] | None = None
         self._window = Window(0, 1) if agreed.answer else Window(1, agreed.windowsize)
-        self._ahead = max(2 * agreed.windowsize, BATCH // (agreed.blksize + HEADER.size) // 2)
-        self._deadline = self._heard = self._resent = 0.0
+        self._low = max(agreed.windowsize, BATCH // (agreed.blksize + HEADER.size)) // 2 + agreed.windowsize
+        self._filling: asyncio.Future[list[memoryview]] | None = None
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._sent = 0.0
         self._quickest = agreed.timeout
-        self._blocked = False
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, min(4 * agreed.windowsize * agreed.blksize, 1 << 22))
-
-    @property
-    def begun(self) -> bool:
-        """Whether the client answered."""
-        return self._heard > 0
+        self.begun = False
 
     @property
     def again(self) -> int:
@@ -58,18 +57,128 @@ class Transfer:
             Broken: the client ended it, or is silent.
             OSError: the file cannot be read, or the network is down.
         """
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._room())
         if self._agreed.answer:
             self._window.add([oack(self._agreed.answer)])
-        else:
-            self._window.add(await asyncio.to_thread(self._content.packets))
-        self._loop.add_reader(self._socket, self._guarded)
-        timer = self._loop.call_soon(self._tick)
+        self._loop.add_reader(self._socket, self._readable)
+        Eager.transfers += 1
         try:
             self._send()
+            self._tick()
             await self._ended
         finally:
-            timer.cancel()
+            Eager.transfers -= 1
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
+            if self._timer:
+                self._timer.cancel()
             if self._filling:  # it reads the file, which is closed behind us
                 await asyncio.wait([self._filling])
+
+    def _room(self) -> int:
+        return min(4 * self._agreed.windowsize * (self._agreed.blksize + HEADER.size), 1 << 22)
+
+    def _send(self) -> None:
+        """Send what is due, and have more made when few packets are left."""
+        try:
+            for packet in self._window.due():
+                self._socket.sendto(packet, self._peer)
+        except BlockingIOError:
+            self._loop.add_writer(self._socket, self._writable)
+        except OSError as error:
+            self._end(error)
+        self._sent = monotonic()
+        if len(self._window) < self._low and not self._filling and not self._content.ended:
+            self._filling = asyncio.ensure_future(asyncio.to_thread(self._content.packets))
+            self._filling.add_done_callback(self._filled)
+
+    def _filled(self, made: asyncio.Future[list[memoryview]]) -> None:
+        self._filling = None
+        if made.cancelled():
+            return
+        if reason := made.exception():
+            return self._end(reason)
+        self._window.add(made.result())
+        self._send()
+
+    def _writable(self) -> None:
+        self._loop.remove_writer(self._socket)
+        self._send()
+
+    def _readable(self) -> None:
+        self._eager.begin()
+        while not self._ended.done():
+            try:
+                length, sender = self._socket.recvfrom_into(self._received)
+                if sender == self._peer:
+                    self._take(length)
+                else:
+                    self._socket.sendto(FOREIGN, sender)
+            except BlockingIOError:
+                if not self._eager.goes_on():
+                    return
+            except OSError as error:
+                self._end(error)
+
+    def _take(self, length: int) -> None:
+        """Do as a packet of the client says; what is neither ACK nor ERROR is no concern of ours."""
+        if length < HEADER.size:
+            return
+        operation, number = HEADER.unpack_from(self._received)
+        if operation == Op.ERROR:
+            text = bytes(self._received[HEADER.size : length]).partition(b"\0")[0].decode(errors="replace")
+            return self._end(Broken(f"the client ended it: error {number} {text!r}"))
+        if operation != Op.ACK:
+            return
+        now = monotonic()
+        match self._window.acknowledge(number):
+            case Ack.NEWS:
+                self._eager.answered(now)
+                self._news(now)
+            case Ack.SAME if self._lost(now):
+                self._window.rewind()
+                self._send()
+
+    def _news(self, now: float) -> None:
+        self.begun = True
+        self._tries = 0
+        self._quickest = min(self._quickest, now - self._sent)
+        self._resent = False
+        self._window.size = self._agreed.windowsize
+        if not self._window and not self._filling and self._content.ended:
+            return self._end(None)
+        self._send()
+        self._eager.sent(self._sent)
+
+    _resent = False
+
+    def _lost(self, now: float) -> bool:
+        """Whether the same ACK again means that the first block of the window was lost.
+
+        With one block at a time it never does (RFC 1123 section 4.2.3.1). A window's first block may be lost; but what
+        comes sooner than any answer did is an ACK that the network doubled, and one answer to each is enough.
+        """
+        if self._agreed.windowsize == 1 or not self._window.sent or self._resent:
+            return False
+        self._resent = now - self._sent >= self._quickest / 2
+        return self._resent
+
+    def _tick(self) -> None:
+        """Send again when nothing was heard for the agreed time."""
+        due = self._sent + self._agreed.timeout
+        if monotonic() >= due:
+            if self._window.sent and self._tries >= self._retries:
+                return self._end(Broken(f"the client did not answer {self._tries + 1} times"))
+            self._tries += bool(self._window.sent)
+            self._window.rewind()
+            self._send()
+            due = self._sent + self._agreed.timeout
+        self._timer = self._loop.call_later(due - monotonic(), self._tick)
+
+    def _end(self, why: BaseException | None) -> None:
+        if self._ended.done():
+            return
+        if why:
+            self._ended.set_exception(why)
+        else:
+            self._ended.set_result(None)

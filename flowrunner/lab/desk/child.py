@@ -18,16 +18,18 @@ KILL_AFTER = 10.0
 
 
 class Child:
-    """One command, interactive or not, in our process group: Ctrl-C and Ctrl-Z of the terminal reach both.
+    """One command. At a terminal it is in our process group: Ctrl-C and Ctrl-Z reach both.
 
-    Ctrl-C is the command's business alone, as with system(3). SIGTERM and SIGHUP are passed on, as SIGHUP to an
-    interactive shell, which heeds no SIGTERM.
+    Ctrl-C is then the command's business alone, as with system(3). Without a terminal it has a group of its own, so
+    that what it started ends with it. Signals to us are passed on, as SIGHUP to an interactive shell, which heeds no
+    SIGTERM.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, interactive: bool) -> None:
         self._command = command
         self._environment = dict(environment)
         self._interactive = interactive
+        self._grouped = not interactive and not sys.stdin.isatty()
         self._process: asyncio.subprocess.Process | None = None
         self._asked: int | None = None
         self._killer: asyncio.TimerHandle | None = None
@@ -40,7 +42,9 @@ class Child:
         """
         with _terminal():
             try:
-                self._process = await asyncio.create_subprocess_exec(*self._command, env=self._environment)
+                self._process = await asyncio.create_subprocess_exec(
+                    *self._command, env=self._environment, process_group=0 if self._grouped else None
+                )
             except OSError as error:
                 what = f"'{self._command[0]}' could not be started: {error.strerror}"
                 raise PipelineError(what, code="usage", help="write the command behind --") from error
@@ -79,7 +83,7 @@ class Child:
     def _send(self, number: int) -> None:
         if self._process and self._process.returncode is None:
             with suppress(ProcessLookupError):
-                self._process.send_signal(number)
+                (os.killpg if self._grouped else os.kill)(self._process.pid, number)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.interface import ByteStream, has_borders
 from flowrunner.remote.exporter.carried import carried
 from flowrunner.remote.exporter.resources import Resources
-from flowrunner.remote.exporter.server_wire import ServerContext, ServerWire
+from flowrunner.remote.exporter.server_wire import ServerContext, ServerWire, gone
 from flowrunner.remote.exporter.station import Busy, Station
 from flowrunner.remote.exporter.stream_request import DriverStream, ResourceStream, read_request
 from flowrunner.remote.frame_stream import FrameStream
@@ -109,15 +109,21 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
         """Offer the client's stream to the driver, until that is done with it; then until the client is, too."""
         self._facade(request.uuid)
         async with FrameStream(ServerWire(context)).running() as stream:
-            with self._resources(request.uuid).offered(stream, request.encoding) as offer:
-                answer = [(RESOURCE, json.dumps(offer.handle))]
-                if offer.encoding:
-                    answer.append((ACCEPTED, offer.encoding))
-                await context.send_initial_metadata(answer)
-                await offer.done.wait()
-            await stream.send_eof()
-            await _emptied(stream)
-            await stream.flushed()
+            try:
+                await self._offered(request, context, stream)
+            finally:
+                stream.leave(gone())  # for the driver, when it was still at it
+
+    async def _offered(self, request: ResourceStream, context: ServerContext, stream: FrameStream) -> None:
+        with self._resources(request.uuid).offered(stream, request.encoding) as offer:
+            answer = [(RESOURCE, json.dumps(offer.handle))]
+            if offer.encoding:
+                answer.append((ACCEPTED, offer.encoding))
+            await context.send_initial_metadata(answer)
+            await offer.done.wait()
+        await stream.send_eof()
+        await _emptied(stream)
+        await stream.flushed()
 
 
 async def _emptied(stream: FrameStream) -> None:

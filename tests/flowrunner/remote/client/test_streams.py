@@ -75,7 +75,10 @@ async def to_end(source: ByteStream) -> bytes:
         return bytes(data)
 
 
-CHUNKS = st.lists(st.one_of(st.binary(max_size=20), st.integers(1, 3 * FRAME).map(lambda size: random.Random(size).randbytes(size))), max_size=8)
+CHUNKS = st.lists(
+    st.one_of(st.binary(max_size=20), st.integers(1, 3 * FRAME).map(lambda size: random.Random(size).randbytes(size))),
+    max_size=8,
+)
 
 
 @pytest.mark.parametrize("tcp", [False, True])
@@ -174,7 +177,9 @@ async def test_a_device_that_cannot_be_opened_is_told_at_opening(tmp_path: Path)
     (grpc.StatusCode.INTERNAL, "", "the exporter answered INTERNAL to a stream", "device"),
     (grpc.StatusCode.UNAVAILABLE, "shutting down", "the connection to the exporter was lost: shutting down", "infra"),
 ])  # fmt: skip
-async def test_a_refusal_is_told_in_its_own_words(tmp_path: Path, code: Any, details: str, what: str, blame: str) -> None:
+async def test_a_refusal_is_told_in_its_own_words(
+    tmp_path: Path, code: Any, details: str, what: str, blame: str
+) -> None:
     async def behave(context: Any) -> None:
         await context.abort(code, details)
 
@@ -210,7 +215,10 @@ async def test_goaway_is_an_end_whatever_status_follows(tmp_path: Path) -> None:
     for code in (grpc.StatusCode.OK, grpc.StatusCode.ABORTED, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE):
         folder = tmp_path / code.name
         folder.mkdir()
-        async with bare(folder, says(data_frame([b"all"], 3), GOAWAY, code=code)) as channel, stream(channel, "u") as opened:
+        async with (
+            bare(folder, says(data_frame([b"all"], 3), GOAWAY, code=code)) as channel,
+            stream(channel, "u") as opened,
+        ):
             assert await to_end(opened) == b"all"
             with pytest.raises(anyio.EndOfStream):
                 await opened.receive()
@@ -231,7 +239,9 @@ async def test_a_status_without_goaway_is_an_error_behind_what_came(tmp_path: Pa
             await opened.send(b"x")
 
 
-@pytest.mark.parametrize(("frame", "why"), [(RST_STREAM, "the far end broke the stream off"), (b"\x0a\x05x", "no frame")])
+@pytest.mark.parametrize(
+    ("frame", "why"), [(RST_STREAM, "the far end broke the stream off"), (b"\x0a\x05x", "no frame")]
+)
 async def test_rst_and_nonsense_are_errors(tmp_path: Path, frame: bytes, why: str) -> None:
     async with bare(tmp_path, says(frame, GOAWAY)) as channel, stream(channel, "u") as opened:
         with pytest.raises(BenchError, match=why):
@@ -310,7 +320,7 @@ async def test_large_writes_are_split_into_frames(tmp_path: Path) -> None:
 
 
 async def test_datagrams_keep_their_borders_both_ways(tmp_path: Path) -> None:
-    grams = [b"one", b"", b"two", bytes(FRAME), *(b"%d" % number for number in range(3000))]
+    grams = [b"one", b"", b"two", bytes(FRAME), *(b"%d" % number for number in range(1000))]
 
     class Looped:
         datagrams = True
@@ -426,7 +436,9 @@ async def test_a_resource_is_received_while_the_call_works(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("where", ["there", "here"])
-async def test_packed_content_is_unpacked_there_or_else_here(tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_packed_content_is_unpacked_there_or_else_here(
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JMP_DISABLE_COMPRESSION", "0" if where == "there" else "1")
     async with routed(tmp_path) as served:
         async with sending(served.channel, served.uuid, chunked(gzip.compress(CONTENT)), encoding="gzip") as handle:
@@ -467,7 +479,8 @@ async def test_chunks_that_cannot_be_read_are_an_error_on_both_sides(tmp_path: P
                 except BenchError as error:
                     seen.append(error)
                     raise
-    assert "the client's content broke off after 4 bytes" in seen[0].what
+    assert "the client's content broke off after" in seen[0].what
+    assert "the client went away" in seen[0].what
 
 
 async def test_a_driver_that_takes_only_a_part_does_not_hold_its_client(tmp_path: Path) -> None:

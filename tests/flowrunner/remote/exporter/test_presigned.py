@@ -177,12 +177,16 @@ async def test_a_server_that_cannot_be_asked_first_is_sent_the_content_at_once()
     assert served.asked[-1].body == b"content"
 
 
-@pytest.mark.parametrize(("status", "blame"), [("403 Forbidden", "config"), ("404 Not Found", "config"), ("503 Slow Down", "infra")])
+@pytest.mark.parametrize(
+    ("status", "blame"), [("403 Forbidden", "config"), ("404 Not Found", "config"), ("503 Slow Down", "infra")]
+)
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 async def test_a_refusal_shows_what_the_server_said(method: str, status: str, blame: str) -> None:
     said = b"<Error><Code>NoWay</Code></Error>" + b"x" * 10_000
     async with web(lambda asked: answer(said, status)) as served:
-        with pytest.raises(BenchError, match=f"{method} 'http://127.0.0.1:{served.port}/it' was answered with {status}") as caught:
+        with pytest.raises(
+            BenchError, match=f"{method} 'http://127.0.0.1:{served.port}/it' was answered with {status}"
+        ) as caught:
             await (all_of(get(served.url("/it"))) if method == "GET" else upload(put(served.url("/it")), b"x"))
     assert caught.value.said and caught.value.said.startswith("<Error><Code>NoWay</Code></Error>xxx")
     assert len(caught.value.said) <= 400

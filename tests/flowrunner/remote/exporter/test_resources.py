@@ -116,7 +116,9 @@ async def test_an_unknown_encoding_is_left_to_the_client(tmp_path: Path) -> None
         assert await content(served.resources, handle) == b"as it is"
 
 
-async def test_no_encoding_is_offered_when_compression_is_disabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_encoding_is_offered_when_compression_is_disabled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JMP_DISABLE_COMPRESSION", "1")
     async with routed(tmp_path) as served:
         answer = await Offered(served, "gzip").answer()
@@ -186,7 +188,9 @@ async def test_a_handle_of_a_client_that_is_gone_is_an_error(tmp_path: Path) -> 
             await content(served.resources, handle)
 
 
-@pytest.mark.parametrize("handle", [{}, {"kind": "client_stream"}, {"kind": "file", "uuid": "x"}, {"kind": "client_stream", "uuid": 5}])
+@pytest.mark.parametrize(
+    "handle", [{}, {"kind": "client_stream"}, {"kind": "file", "uuid": "x"}, {"kind": "client_stream", "uuid": 5}]
+)
 async def test_what_is_no_handle_is_refused(handle: dict[str, Any]) -> None:
     with pytest.raises(BenchError, match="the call names no resource"):
         await content(Resources(), handle)

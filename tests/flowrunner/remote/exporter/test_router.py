@@ -126,7 +126,9 @@ async def test_ping_is_ignored_and_an_empty_chunk_too(tmp_path: Path) -> None:
         assert await rpc.data(4) == b"seen"
 
 
-async def test_a_cancel_is_a_normal_end_that_releases_the_device(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_cancel_is_a_normal_end_that_releases_the_device(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     log: list[str] = []
     async with listening(echo) as port, routed(tmp_path, {"connect": lambda: connected(port, log)}) as served:
         rpc = Rpc(served.channel, device(served))
