@@ -89,6 +89,7 @@ QEMU: dict[str, Any] = {"accel": "tcg", "mem": "32M", "smp": 1, "network": False
 RIGS = (
     Rig("console.process", lambda _: {"command": ["cat"], "raw": True}),
     Rig("console.serial", lambda _: {"url": "loop://"}),
+    Rig("files.opendal", lambda folder: {"scheme": "fs", "kwargs": {"root": str(folder / "files")}}),
     Rig("machine.qemu", lambda _: QEMU, boots=b"!ready> ", image=echo_disk(), marks=(pytest.mark.machine,)),
     Rig("machine.virtual", lambda _: {"boot_time": 0}, boots=b"login: ", methods={"echo": b"\n"}),
     Rig("network.dbus", lambda _: {"kind": "session"}, far_end=_bus, talk=LOGIN),

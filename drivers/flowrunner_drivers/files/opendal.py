@@ -7,11 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import opendal
-
 from flowrunner.driver import Config, Driver
 from flowrunner.errors import BenchError
-from flowrunner_drivers._files.faults import reason
+from flowrunner_drivers._files.opening import operator
 from flowrunner_drivers._files.store import StoreFiles
 
 
@@ -63,7 +61,7 @@ class OpendalFiles(Driver[OpendalFilesConfig], StoreFiles):
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        self._operator = self._connected()
+        self._operator = operator(self.config.scheme, self.config.kwargs)
         self._created.clear()
         try:
             yield
@@ -91,16 +89,6 @@ class OpendalFiles(Driver[OpendalFilesConfig], StoreFiles):
 
     async def register(self, path: str) -> None:
         self.made([self._in(path)])
-
-    def _connected(self) -> Any:
-        kwargs = self.config.kwargs
-        keys = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in kwargs.items()}
-        try:
-            operator = opendal.AsyncOperator(self.config.scheme, **keys)
-        except Exception as error:
-            what = f"the store '{self.config.scheme}' cannot be opened: {reason(error)}"
-            raise BenchError(what, blame="config", help="look at its scheme and kwargs") from error
-        return operator.layer(opendal.layers.RetryLayer(max_times=3))
 
     async def _clean_up(self) -> None:
         """Delete what was created, the last first; a folder that others put something into stays."""

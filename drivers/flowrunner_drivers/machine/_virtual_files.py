@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+from flowrunner_drivers._files.opening import operator
 from flowrunner_drivers._files.store import StoreFiles
 
 
@@ -18,9 +19,7 @@ class RootFiles(StoreFiles):
         """The id of whom new files belong to; None for us."""
 
     def operator(self) -> Any:
-        import opendal  # takes 40 ms, and few pipelines touch the files of a board
-
-        return opendal.AsyncOperator("fs", root=str(self.root()))
+        return operator("fs", {"root": str(self.root())})
 
     def made(self, paths: Sequence[str]) -> None:
         root, user = self.root(), self.user()

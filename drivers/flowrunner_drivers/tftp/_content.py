@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from flowrunner_drivers.tftp._packets import HEADER, Op
 
@@ -50,33 +50,31 @@ class Content:
         self._next += count
         return made
 
-    def close(self) -> None:
-        """Close the file."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
 
 class Netascii(Content):
-    """A text as netascii: a line ends with CR LF, and a CR that is data is CR NUL (RFC 764)."""
+    """A text as netascii. `size` grows as it is read."""
 
     def __init__(self, file: BinaryIO, blksize: int) -> None:
         super().__init__(file, blksize)
+        self.size = 0
         self._left = b""
         self._ended = False
-
-    def measure(self) -> None:
-        """Learn `size`, by reading all of it."""
-        self.size = sum(len(data) for data in iter(self._piece, b""))
-        self._file.seek(0)
 
     @property
     def ended(self) -> bool:
         return self._ended
 
     def packets(self) -> list[memoryview]:
-        wanted = min(max(1, BATCH // self._blksize), MOST) * self._blksize
-        while len(self._left) < wanted and not self._ended:
-            piece = self._piece()
+        while len(self._left) < self._blksize and not self._ended:
+            piece = _converted(self._file.read(BATCH))
             self._left += piece
+            self.size += len(piece)
             self._ended = not piece
         whole = len(self._left) // self._blksize * self._blksize
         blocks = [self._left[start : start + self._blksize] for start in range(0, whole, self._blksize)]
@@ -87,5 +85,14 @@ class Netascii(Content):
         self._next += len(made)
         return made
 
-    def _piece(self) -> bytes:
-        return self._file.read(BATCH).replace(b"\r", b"\r\0").replace(b"\n", b"\r\n")
+
+def netascii_size(file: BinaryIO) -> int:
+    """The size of a text as netascii, in bytes; reads all of it."""
+    size = sum(len(_converted(data)) for data in iter(lambda: file.read(BATCH), b""))
+    file.seek(0)
+    return size
+
+
+def _converted(data: bytes) -> bytes:
+    """A line ends with CR LF, and a CR that is data is CR NUL (RFC 764)."""
+    return data.replace(b"\r", b"\r\0").replace(b"\n", b"\r\n")

@@ -11,6 +11,10 @@ HEADER = struct.Struct("!HH")
 """What DATA, ACK and ERROR begin with: the operation, then a block or a code."""
 
 
+ERROR = b"\0\5"
+"""The first two bytes of an ERROR."""
+
+
 class Op(IntEnum):
     """What a packet is."""
 

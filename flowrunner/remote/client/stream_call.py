@@ -22,6 +22,9 @@ T = TypeVar("T")
 Metadata = Sequence[tuple[str, str]]
 
 LOST = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED)
+BROKE = "Internal error from Core"
+"""What gRPC says here, as INTERNAL, when a write finds the rpc broken before its status is known."""
+
 BLAMES: Mapping[grpc.StatusCode, Blame] = {
     grpc.StatusCode.NOT_FOUND: "config",
     grpc.StatusCode.UNIMPLEMENTED: "config",
@@ -106,7 +109,7 @@ class ClientWire:
 def refusal(code: grpc.StatusCode, details: str | None) -> BenchError:
     """The error that a status tells of."""
     said = re.sub(r"^Unexpected <class '[^']*'>:? *", "", details or "").strip()
-    if code in LOST:
-        what = "the connection to the exporter was lost" + (f": {said}" if said else "")
+    if code in LOST or said == BROKE:
+        what = "the connection to the exporter was lost" + (f": {said}" if said and said != BROKE else "")
         return BenchError(what, blame="infra")
     return BenchError(said or f"the exporter answered {code.name} to a stream", blame=BLAMES.get(code, "device"))

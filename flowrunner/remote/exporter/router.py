@@ -15,6 +15,7 @@ import grpc.aio
 from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.interface import ByteStream, has_borders
 from flowrunner.remote.exporter.carried import carried
+from flowrunner.remote.exporter.refusal import refused
 from flowrunner.remote.exporter.resources import Resources
 from flowrunner.remote.exporter.server_wire import ServerContext, ServerWire, gone
 from flowrunner.remote.exporter.station import Busy, Station
@@ -65,24 +66,19 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
         return self._handler if handler_call_details.method == METHOD else None
 
     async def _serve(self, requests: object, context: ServerContext) -> None:
-        code = grpc.StatusCode.UNKNOWN
         try:
             match read_request(context.invocation_metadata()):
                 case DriverStream() as request:
                     await self._device(request, context)
                 case ResourceStream() as request:
                     await self._resource(request, context)
-            return
-        except NoSuchMethod as error:
-            code, why = grpc.StatusCode.NOT_FOUND, error.what
-        except Busy as error:
-            code, why = grpc.StatusCode.FAILED_PRECONDITION, error.what
-        except FlowrunnerError as error:
-            why = error.what
         except Exception as error:  # noqa: BLE001 - a driver is anyone's code
-            _log.exception("a byte stream failed")
-            why = f"the exporter failed with {error.__class__.__name__}"
-        await context.abort(code, why)
+            if not isinstance(error, FlowrunnerError):
+                _log.error("a byte stream failed", exc_info=error)
+            code, words = _status(error)
+        else:
+            return
+        await context.abort(code, words)
 
     async def _device(self, request: DriverStream, context: ServerContext) -> None:
         opening = self._method(request)
@@ -124,6 +120,18 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
         await stream.send_eof()
         await _emptied(stream)
         await stream.flushed()
+
+
+def _status(error: Exception) -> tuple[grpc.StatusCode, str]:
+    """How an rpc ends: the table for calls does not count for streams, all but two reasons are UNKNOWN."""
+    match error:
+        case NoSuchMethod():
+            code = grpc.StatusCode.NOT_FOUND
+        case Busy():
+            code = grpc.StatusCode.FAILED_PRECONDITION
+        case _:
+            code = grpc.StatusCode.UNKNOWN
+    return code, refused(error).what
 
 
 async def _emptied(stream: FrameStream) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-
-import anyio
+from collections.abc import AsyncGenerator
 
 from flowrunner.errors import BenchError
 from flowrunner.interface import Interface
 from flowrunner.interfaces.storage import Flasher, Image, StorageMux, StorageMuxFlasher, Written
 from flowrunner.remote.client.peer import Peer
+from flowrunner.remote.jumpstarter.content import sent, taken
 from flowrunner.remote.jumpstarter.facade import Facade, Handle, HandleImage, Resources, written
-
-ZEROS = bytes(1 << 18)
 
 
 class FlasherFacade(Facade):
@@ -53,7 +48,7 @@ class MuxFacade(Facade):
 
 
 class MuxFlasherFacade(MuxFacade):
-    """What `StorageMuxFlasherClient` calls. Ours goes back to the target after each write, whoever asks for it."""
+    """What `StorageMuxFlasherClient` calls: it switches the mux itself, before and after."""
 
     client_class = "jumpstarter_driver_opendal.client.StorageMuxFlasherClient"
 
@@ -78,7 +73,7 @@ class ForeignFlasher(Flasher):
         return await sent(self._peer, image, "flash", target)
 
     def dump(self, target: str | None = None, length: int | None = None) -> AsyncGenerator[bytes, None]:
-        return taken(self._peer, length, "dump", target)
+        return taken(self._peer, length, lambda handle: ("dump", handle, target))
 
 
 class ForeignMux(StorageMux):
@@ -98,80 +93,18 @@ class ForeignMux(StorageMux):
 
 
 class ForeignMuxFlasher(ForeignMux, StorageMuxFlasher):
-    """A medium behind a mux on an exporter of Jumpstarter, which has no partitions there."""
+    """A medium behind a mux on an exporter of Jumpstarter, which knows no partitions. Who uses it switches the mux."""
 
     async def flash(self, image: Image, target: str | None = None) -> Written:
-        async with self._at_host(target):
-            return await sent(self._peer, image, "write")
+        _whole(target)
+        return await sent(self._peer, image, "write")
 
-    async def dump(self, target: str | None = None, length: int | None = None) -> AsyncGenerator[bytes, None]:
-        async with self._at_host(target):
-            async for chunk in taken(self._peer, length, "read"):
-                yield chunk
-
-    @asynccontextmanager
-    async def _at_host(self, target: str | None) -> AsyncIterator[None]:
-        if target is not None:
-            what = f"a medium behind a mux of Jumpstarter has no target '{target}'"
-            raise BenchError(what, blame="config", help="leave the target out: it is written whole")
-        try:
-            await self.host()
-            yield
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self.dut()
+    def dump(self, target: str | None = None, length: int | None = None) -> AsyncGenerator[bytes, None]:
+        _whole(target)
+        return taken(self._peer, length, lambda handle: ("read", handle))
 
 
-async def sent(peer: Peer, image: Image, method: str, *args: object) -> Written:
-    """Call `method` with the content of `image` as a plain stream."""
-    count = _Count()
-    async with peer.sending(count.plain(image)) as handle:
-        await peer.call(method, handle, *args)
-    return Written(written=count.sent, size=count.sent)
-
-
-async def taken(peer: Peer, length: int | None, method: str, *args: object) -> AsyncGenerator[bytes, None]:
-    """What `method` writes: `length` bytes, then it is left alone, or all."""
-    left = length
-    async with peer.receiving() as (handle, chunks):
-        work = asyncio.create_task(peer.call(method, handle, *args))
-        try:
-            async for chunk in chunks:
-                piece = chunk if left is None else chunk[:left]
-                if piece:
-                    yield piece
-                left = None if left is None else left - len(piece)
-                if left == 0:
-                    return
-            await work
-        finally:
-            work.cancel()
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait((work,))
-
-
-class _Count:
-    """Counts what goes by."""
-
-    def __init__(self) -> None:
-        self.sent = 0
-
-    async def plain(self, image: Image) -> AsyncIterator[bytes]:
-        """The content of `image` from its start to its end; what does not matter in it is zeros."""
-        async for extent in image.extents():
-            for chunk in self._zeros(extent.offset):
-                yield chunk
-            if extent.data is not None:
-                self.sent += extent.length
-                yield bytes(extent.data)
-            for chunk in self._zeros(extent.offset + extent.length):
-                yield chunk
-        for chunk in self._zeros(image.size or 0):
-            yield chunk
-
-    def _zeros(self, until: int) -> Iterator[bytes]:
-        """Zeros up to an offset."""
-        while self.sent < until:
-            piece = ZEROS[: until - self.sent]
-            self.sent += len(piece)
-            yield piece
+def _whole(target: str | None) -> None:
+    if target is not None:
+        what = f"a medium behind a mux of Jumpstarter has no target '{target}'"
+        raise BenchError(what, blame="config", help="leave the target out: it is written whole")
