@@ -28,8 +28,8 @@ class Found:
 def find(device: Device, words: Sequence[str]) -> Found:
     """The part and the command that `words` begin with: `power on`, `board.power on`, `board power on`.
 
-    The device's own name may stand in front. A word that names no part may be an interface that only one part offers,
-    or a command that only one part has.
+    The device's own name may stand in front. A word that names no part here may be the name of only one part further
+    down, an interface that only one part offers, or a command that only one part has.
 
     Raises:
         PipelineError: there is no such part or command.
@@ -60,6 +60,9 @@ def _step(device: Device, path: str, word: str) -> str | None:
         pass
     if "." not in word and command(node, word):
         return None
+    below = [p for p, each in node.walk(path) if each is not node and each.name == word]
+    if len(below) == 1:
+        return below[0]
     interface = next((i for _, below in node.walk() for i in below.interfaces if i.name == word), None)
     return device.find(interface, path=path) if interface and not node.offers(interface) else None
 

@@ -59,11 +59,9 @@ def _many(wanted: Any, words: Sequence[str]) -> Any:
     if len(words) == 1 and words[0][:1] in ("{", "["):
         return adapter.validate_json(words[0])
     if issubclass(get_origin(wanted), Mapping):
-        pairs = {key: value for key, _, value in (word.partition("=") for word in words)}
-        try:
-            return adapter.validate_python(pairs, strict=True)
-        except ValidationError:
-            return adapter.validate_python({key: _guess(value) for key, value in pairs.items()})
+        text = get_args(wanted)[-1] is str
+        pairs = (word.partition("=") for word in words)
+        return adapter.validate_python({key: value if text else _guess(value) for key, _, value in pairs})
     return adapter.validate_python(list(words))
 
 

@@ -80,6 +80,7 @@ async def _bus(folder: Path) -> AsyncIterator[dict[str, Any]]:
 
 
 NO_VSOCK = pytest.mark.skipif(not far_ends.has_vsock(), reason="no vsock loopback: modprobe vsock_loopback")
+FREE = {"host": "127.0.0.1", "port": 0}
 NOWHERE = {"host": "127.0.0.1", "port": 9}
 LOGIN = (b"\0AUTH\r\n", b"REJECTED EXTERNAL")
 """How a bus is asked for the ways to log in."""
@@ -90,6 +91,7 @@ RIGS = (
     Rig("console.process", lambda _: {"command": ["cat"], "raw": True}),
     Rig("console.serial", lambda _: {"url": "loop://"}),
     Rig("files.opendal", lambda folder: {"scheme": "fs", "kwargs": {"root": str(folder / "files")}}),
+    Rig("http.server", lambda folder: {"root_dir": folder / "files", **FREE}),
     Rig("machine.qemu", lambda _: QEMU, boots=b"!ready> ", image=echo_disk(), marks=(pytest.mark.machine,)),
     Rig("machine.virtual", lambda _: {"boot_time": 0}, boots=b"login: ", methods={"echo": b"\n"}),
     Rig("network.dbus", lambda _: {"kind": "session"}, far_end=_bus, talk=LOGIN),
@@ -104,6 +106,7 @@ RIGS = (
     Rig("shell.command", lambda _: {"methods": {"hello": "echo hello"}}, methods={"hello": b"hello\n"}),
     Rig("storage.file", lambda folder: {"path": folder / "disk", "size": "64MiB"}),
     Rig("storage.virtual", lambda _: {}),
+    Rig("tftp.server", lambda folder: {"root_dir": folder / "files", **FREE}),
     Rig("video.file", _pictures),
 )
 

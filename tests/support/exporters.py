@@ -49,7 +49,9 @@ def exporter(file: Path, folder: Path, *, within: Sequence[str] = (), host: str 
     )  # fmt: skip
     try:
         assert process.stdout
-        unix, tcp = (json.loads(process.stdout.readline())["address"] for _ in range(2))
+        lines = [process.stdout.readline(), process.stdout.readline()]
+        assert all(lines), "the exporter did not come up; what it said is above"
+        unix, tcp = (json.loads(line)["address"] for line in lines)
         yield Exporter(unix, tcp, process)
     finally:
         process.send_signal(signal.SIGTERM)

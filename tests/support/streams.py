@@ -105,7 +105,7 @@ async def routed(
     station = Station(load_exporter(path), "bench")
     uuid, resources = str(uuid4()), Resources()
     part = Part(streams or {}, unary={"on": None}, iterators={"read": None})
-    router = Router(station, {uuid: part}.__getitem__, {uuid: resources}.__getitem__)
+    router = Router({uuid: part}.__getitem__, {uuid: resources}.__getitem__, station.closed_to_all)
     async with station.opened():
         server = grpc.aio.server()
         server.add_generic_rpc_handlers((router,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,12 +43,22 @@ def _ours(error: Exception, verb: str, path: str) -> BenchError:
 
 def _kind(error: Exception) -> str:
     """The name of the error: a class of opendal's, or the first word where that became an `OSError`."""
-    name = type(error).__name__ if type(error).__module__.startswith("opendal") else str(error).partition(" ")[0]
-    return "IsADirectory" if "os error 21" in str(error) else name
+    if "os error 21" in str(error):
+        return "IsADirectory"
+    if _status(error) in ("401", "403"):
+        return "PermissionDenied"
+    return type(error).__name__ if type(error).__module__.startswith("opendal") else str(error).partition(" ")[0]
+
+
+def _status(error: Exception) -> str | None:
+    found = re.search(r"Parts \{ status: (\d+)", str(error))
+    return found[1] if found else None
 
 
 def reason(error: Exception) -> str:
     """The part of opendal's message that says why, without its context, which may hold what is secret."""
+    if status := _status(error):
+        return f"the server answered with status {status}"
     lines = [line.strip() for line in str(error).splitlines()]
     first = lines[0].rpartition("=> ")[2].partition(", source: ")[0] if lines else type(error).__name__
     source = lines[lines.index("Source:") + 1 :] if "Source:" in lines else []

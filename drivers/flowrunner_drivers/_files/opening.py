@@ -33,7 +33,7 @@ def operator(scheme: str, kwargs: Mapping[str, str | int | bool]) -> Any:
         what = f"the store '{scheme}' cannot be opened: {reason(error)}"
         raise BenchError(what, blame="config", help="look at its scheme and kwargs") from error
     _let_go_at_exit()
-    return found.layer(opendal.layers.RetryLayer(max_times=3))
+    return found.layer(opendal.layers.RetryLayer(max_times=2, min_delay=0.2))
 
 
 @cache

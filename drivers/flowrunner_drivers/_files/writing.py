@@ -17,8 +17,14 @@ GATHER = 1 << 20
 """Bytes that are written at once, where the store does not want more."""
 
 
+WHOLE = 1 << 30
+"""Bytes of the largest file for a store that takes them only in one piece, such as WebDAV."""
+
+
 async def write(operator: Any, path: str, content: AsyncIterable[bytes], *, atomic: bool) -> int:
     """Write all of `content`; `atomic` writes beside `path` first, so that a broken write leaves the old file."""
+    if not operator.capability().write_can_multi:
+        return await _write_whole(operator, path, content)
     beside = posixpath.join(posixpath.dirname(path), f".{posixpath.basename(path)[:200]}.{secrets.token_hex(4)}.part")
     place = beside if atomic else path
     try:
@@ -39,6 +45,17 @@ async def write(operator: Any, path: str, content: AsyncIterable[bytes], *, atom
                 await operator.delete(place)
         raise
     return size
+
+
+async def _write_whole(operator: Any, path: str, content: AsyncIterable[bytes]) -> int:
+    data = bytearray()
+    async for piece in content:
+        data += piece
+        if len(data) > WHOLE:
+            raise BenchError(f"'{path}' is too large: this store takes {WHOLE >> 20} MiB at most", blame="config")
+    with told("written", path):
+        await operator.write(path, bytes(data))
+    return len(data)
 
 
 async def append(operator: Any, path: str, content: AsyncIterable[bytes]) -> int:

@@ -22,7 +22,7 @@ class Listener:
     """Answers the requests that come to `sock`, which it closes in the end."""
 
     def __init__(self, sock: socket.socket, rules: Rules) -> None:
-        self.address: Any = sock.getsockname()
+        self.port: int = sock.getsockname()[1]
         self._socket = sock
         self._rules = rules
         self._answers: dict[Any, Answer] = {}

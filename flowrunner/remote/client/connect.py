@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 
 import grpc.aio
 
-from flowrunner.errors import BenchError
 from flowrunner.remote.client.channel import opened_channel
+from flowrunner.remote.client.diagnosis import refused
+from flowrunner.remote.client.foreign import ForeignRemote
 from flowrunner.remote.client.own import OwnRemote
 from flowrunner.remote.client.remote import Remote
 from flowrunner.remote.client.tree import own_tree
 from flowrunner.remote.endpoint import Endpoint
-from flowrunner.remote.wire import INTERFACES, MOTD, NAME, Empty, services
+from flowrunner.remote.wire import INTERFACES, MOTD, NAME, Empty, messages, services
 
 LIMIT = 10.0
 """Seconds that an exporter may take for its report."""
@@ -21,21 +22,26 @@ LIMIT = 10.0
 
 @asynccontextmanager
 async def connected(endpoint: Endpoint) -> AsyncIterator[Remote]:
-    """The exporter at `endpoint`.
+    """The exporter at `endpoint`: ours, which speaks our own protocol, or one of Jumpstarter.
 
     Raises:
         BenchError: it does not answer, or is no exporter.
+        PipelineError: what it is trusted by makes no sense.
     """
     async with opened_channel(endpoint) as channel:
         try:
             report = await services.ExporterServiceStub(channel).GetReport(Empty(), timeout=LIMIT)
         except grpc.aio.AioRpcError as error:
-            raise BenchError(f"{endpoint} gave no report: {error.details()}", blame="infra") from error
-        if not report.reports or INTERFACES not in report.reports[0].labels:
-            raise BenchError(f"{endpoint} is no exporter of ours", blame="infra")
-        tree = own_tree(report.reports)
-        labels = dict(report.labels)
-        name, motd = labels.pop(NAME, ""), labels.pop(MOTD, "")
-        remote = OwnRemote(endpoint, name=name, labels=labels, motd=motd, device=tree.device, homes=tree.homes)
-        remote.id = report.uuid
-        yield remote
+            raise await refused(endpoint, error.code(), error.details()) from error
+        ours = bool(report.reports) and INTERFACES in report.reports[0].labels
+        yield _own(endpoint, report) if ours else ForeignRemote(endpoint, channel, report)
+
+
+def _own(endpoint: Endpoint, report: messages.GetReportResponse) -> OwnRemote:
+    labels, tree = dict(report.labels), own_tree(report.reports)
+    remote = OwnRemote(
+        endpoint, name=labels.pop(NAME, ""), labels=labels, motd=labels.pop(MOTD, ""), device=tree.device,
+        homes=tree.homes,
+    )  # fmt: skip
+    remote.id = report.uuid
+    return remote

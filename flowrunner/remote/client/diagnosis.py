@@ -9,6 +9,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+import anyio
 import grpc
 
 from flowrunner.errors import BenchError
@@ -46,8 +47,7 @@ async def diagnosed(endpoint: Endpoint, details: str | None = None) -> BenchErro
 
 async def _unix(endpoint: Endpoint, path: Path) -> BenchError | None:
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISSOCK(mode):
+        if not stat.S_ISSOCK((await anyio.Path(path).stat()).st_mode):
             return _config(f"'{path}' is no socket", "give the socket that the exporter listens on")
         _, writer = await asyncio.open_unix_connection(path)
         writer.transport.abort()
@@ -75,7 +75,7 @@ async def _tcp(endpoint: Endpoint) -> BenchError | None:
 
 
 async def _plain(endpoint: Endpoint) -> BenchError | None:
-    """Plain text was asked for: does it speak TLS?"""
+    """Plain text was asked for."""
     with suppress(OSError, asyncio.TimeoutError):
         pin = sha256(await fetched(endpoint.address)).hexdigest()
         return _config(f"{endpoint} speaks TLS, not plain text", f"leave out --insecure; its pin is {pin}")

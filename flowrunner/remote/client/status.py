@@ -56,4 +56,5 @@ def _said(said: str, code: grpc.StatusCode) -> BenchError:
         kind, words = unexpected.groups()
         what = f"the driver raised {kind.rpartition('.')[2]}" + (f": {words}" if words else "")
         return BenchError(what, blame="internal", help="this is a defect of the driver or of its exporter")
-    return BenchError(said or f"the driver failed and said nothing ({code.name})")
+    first, _, rest = said.partition("\n")
+    return BenchError(first or f"the driver failed and said nothing ({code.name})", said=rest.strip() or None)

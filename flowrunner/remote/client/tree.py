@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -11,8 +11,13 @@ from pkgutil import iter_modules
 import flowrunner.interfaces
 from flowrunner.bench.part import join
 from flowrunner.device import Device
+from flowrunner.errors import BenchError
 from flowrunner.interface import Interface
 from flowrunner.remote.wire import HOME, INTERFACES, NAME, TYPE, messages
+
+Report = messages.DriverInstanceReport
+Describe = Callable[[Report], tuple[str, tuple[type[Interface], ...]]]
+"""The type of a part, and its interfaces, most special first."""
 
 
 @cache
@@ -31,27 +36,61 @@ def own_interfaces() -> Mapping[str, type[Interface]]:
 
 @dataclass(slots=True)
 class Tree:
-    """A device without clients; `homes` has for each path the one at which the part really stands."""
+    """A device without clients. By path: the path at which the part really stands, and what was reported of it."""
 
     device: Device = field(default_factory=lambda: Device("", "composite"))
     homes: dict[str, str] = field(default_factory=dict)
+    reports: dict[str, Report] = field(default_factory=dict)
 
 
-def own_tree(reports: Iterable[messages.DriverInstanceReport]) -> Tree:
-    """The tree of one of our exporters. Parents come before their children."""
-    tree = Tree()
+def own_tree(reports: Iterable[Report]) -> Tree:
+    """The tree of one of our exporters.
+
+    Raises:
+        BenchError: the report makes no sense.
+    """
+
+    def describe(report: Report) -> tuple[str, tuple[type[Interface], ...]]:
+        names = report.labels.get(INTERFACES, "").split(",")
+        return report.labels.get(TYPE, ""), tuple(own_interfaces()[name] for name in names if name in own_interfaces())
+
+    return tree(reports, describe)
+
+
+def tree(reports: Iterable[Report], describe: Describe) -> Tree:
+    """The tree that `reports` tell of: parents come before their children, and a proxy comes again with another parent.
+
+    A part stands where it is told to (our label), else where it comes first.
+
+    Raises:
+        BenchError: there is no root, or a parent or a name is missing.
+    """
+    found = Tree()
     latest: dict[str, tuple[str, Device]] = {}
-    for one in reports:
-        names = filter(None, one.labels.get(INTERFACES, "").split(","))
-        interfaces = tuple(own_interfaces()[name] for name in names if name in own_interfaces())
-        parent = latest.get(one.parent_uuid)
-        name = one.labels.get(NAME, "") if parent else ""
-        device = Device(name, one.labels.get(TYPE, ""), interfaces)
+    first: dict[str, str] = {}
+    for report in reports:
+        parent = latest.get(report.parent_uuid)
+        name = report.labels.get(NAME, "").replace(".", "_") if report.parent_uuid else ""  # dots are for paths
+        _check(report, parent is not None, name, bool(latest))
+        device = Device(name, *describe(report))
         path = join(parent[0], name) if parent else ""
         if parent:
             parent[1].children[name] = device
         else:
-            tree.device = device
-        latest[one.uuid] = (path, device)
-        tree.homes[path] = one.labels.get(HOME, path)
-    return tree
+            found.device = device
+        latest[report.uuid] = (path, device)
+        found.homes[path] = report.labels.get(HOME, first.setdefault(report.uuid, path))
+        found.reports[path] = report
+    if not latest:
+        raise BenchError("the exporter reports no parts at all", blame="infra")
+    return found
+
+
+def _check(report: Report, has_parent: bool, name: str, has_root: bool) -> None:
+    """Refuse a report whose tree cannot be drawn."""
+    if not report.parent_uuid and not has_root:
+        return
+    why = "a second root" if not report.parent_uuid else "" if has_parent else "a part whose parent is unknown"
+    why = why or ("" if name else "a part without a name")
+    if why:
+        raise BenchError(f"the exporter's report makes no sense: there is {why}", blame="internal")

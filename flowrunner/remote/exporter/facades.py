@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flowrunner.device import Device
 from flowrunner.remote.exporter.resources import Resources
 from flowrunner.remote.exporter.station import Node, Station
@@ -12,9 +14,10 @@ from flowrunner.remote.jumpstarter.table import facade
 class Facades:
     """What clients of Jumpstarter find at each part; afresh when the bench was opened afresh."""
 
-    def __init__(self, station: Station) -> None:
-        """Nothing is made yet."""
+    def __init__(self, station: Station, device: Callable[[], Device] | None = None) -> None:
+        """`device` is whose clients are called: the station's open device unless it is another."""
         self._station = station
+        self._current = device or (lambda: station.open_device)
         self._resources: dict[str, Resources] = {}
         self._device: Device | None = None
         self._nodes: dict[str, Node] = {}
@@ -30,9 +33,10 @@ class Facades:
         Raises:
             KeyError: there is none.
         """
-        if self._station.open_device is not self._device:
-            self._device = self._station.open_device
-            self._nodes = {node.uuid: node for node in self._station.nodes()}
+        device = self._current()
+        if device is not self._device:
+            self._device = device
+            self._nodes = {node.uuid: node for node in self._station.nodes(device)}
             self._made = {}
         return self._nodes[uuid.lower()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NoReturn, TypeAlias
 from uuid import uuid4
@@ -31,6 +32,7 @@ class Exporter(services.ExporterServiceServicer):
     def __init__(self, station: Station, facades: Facades) -> None:
         self._station = station
         self._facades = facades
+        self._ending: asyncio.Task[None] | None = None
 
     async def GetReport(self, request: Any, context: Context) -> messages.GetReportResponse:  # noqa: N802
         return report(self._station)
@@ -75,7 +77,10 @@ class Exporter(services.ExporterServiceServicer):
     async def EndSession(  # noqa: N802
         self, request: Any, context: Context
     ) -> messages.EndSessionResponse:
-        return messages.EndSessionResponse(success=False, message="No active lease context")
+        if self._station.turn:
+            return messages.EndSessionResponse(success=False, message=f"in use by {self._station.turn.owner}")
+        self._ending = asyncio.create_task(self._station.end_session())
+        return messages.EndSessionResponse(success=True)
 
     async def Reset(self, request: Any, context: Context) -> messages.ResetResponse:  # noqa: N802
         try:

@@ -21,13 +21,13 @@ class Logs:
 
     def __init__(self) -> None:
         """Nobody has said anything yet."""
-        self._kept: deque[LogLine] = deque(maxlen=KEPT)
+        self.kept: deque[LogLine] = deque(maxlen=KEPT)
         self._listeners: set[_Listener] = set()
         self._loop = asyncio.get_running_loop()
 
     def say(self, line: LogLine) -> None:
         """Tell everyone; from the event loop's thread."""
-        self._kept.append(line)
+        self.kept.append(line)
         for listener in self._listeners:
             listener.put(line)
 
@@ -42,7 +42,7 @@ class Logs:
 
     async def lines(self, *, kept: bool = False) -> AsyncIterator[LogLine]:
         """Each line from now on, behind those that were `kept`. Never ends."""
-        listener = _Listener(self._kept if kept else ())
+        listener = _Listener(self.kept if kept else ())
         self._listeners.add(listener)
         try:
             while True:

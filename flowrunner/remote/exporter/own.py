@@ -13,6 +13,7 @@ import grpc.aio
 
 from flowrunner.remote.exporter.station import Station
 from flowrunner.remote.exporter.tenant import Tenant, Tenants
+from flowrunner.remote.exporter.turn import Turn
 from flowrunner.remote.link.packet import METHOD, VERSION, pack, unpack_map
 
 MOST = 200
@@ -22,7 +23,9 @@ MOST = 200
 class OwnProtocol(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
     """The service, as a handler for a gRPC server."""
 
-    def __init__(self, station: Station) -> None:
+    def __init__(self, station: Station, within: Turn | None = None) -> None:
+        """`within` is a turn in which all clients work, without waiting: for the exporter's own hooks."""
+        self._within = within
         self._station = station
         self._tenants = Tenants()
         self._tasks: set[asyncio.Task[None]] | None = None
@@ -73,7 +76,7 @@ class OwnProtocol(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no t
         if tenant is None and (self._tasks is None or len(self._tenants.by_link) >= MOST):
             return None, {"gone": f"more than {MOST} clients at once"}
         if tenant is None:
-            tenant = Tenant(self._station, self._tenants, beat=beat, near=near)
+            tenant = Tenant(self._station, self._tenants, beat=beat, near=near, within=self._within)
             self._admit(link, tenant)
         return tenant, {"version": VERSION, "received": tenant.link.received}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 
 from flowrunner.errors import BenchError, FlowrunnerError
-from flowrunner.remote.exporter.station import Busy
+from flowrunner.remote.exporter.turn import Busy
 from flowrunner.remote.faults import to_fault
 
 CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (

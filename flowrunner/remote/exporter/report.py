@@ -10,9 +10,10 @@ from flowrunner.remote.wire import CLIENT, HOME, INTERFACES, MOTD, NAME, TYPE, m
 def report(station: Station) -> messages.GetReportResponse:
     """All parts, parents before children; a part that others refer to comes once for each of its names."""
     exporter = station.source.exporter
+    motd = "\n".join(filter(None, (exporter.motd, station.motd)))
     return messages.GetReportResponse(
         uuid=station.uuid(""),
-        labels={**exporter.metadata.labels, NAME: station.name, **({MOTD: exporter.motd} if exporter.motd else {})},
+        labels={**exporter.metadata.labels, NAME: station.name, **({MOTD: motd} if motd else {})},
         reports=[_part(node, exporter.description) for node in station.nodes()],
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -18,8 +18,8 @@ from flowrunner.remote.exporter.carried import carried
 from flowrunner.remote.exporter.refusal import refused
 from flowrunner.remote.exporter.resources import Resources
 from flowrunner.remote.exporter.server_wire import ServerContext, ServerWire, gone
-from flowrunner.remote.exporter.station import Busy, Station
 from flowrunner.remote.exporter.stream_request import DriverStream, ResourceStream, read_request
+from flowrunner.remote.exporter.turn import Busy
 from flowrunner.remote.frame_stream import FrameStream
 from flowrunner.remote.frames import METHOD
 from flowrunner.remote.wire import ACCEPTED, RESOURCE
@@ -50,14 +50,16 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
     """The service, as a handler for a gRPC server.
 
     `facades` and `resources` give what belongs to the part of a uuid; `facades` raises KeyError where there is none.
-    Streams go through the open device of `station`: they are refused while somebody has the bench alone, and those
-    that are open end when somebody takes it.
+    A stream that is open ends when `ended` returns.
     """
 
     def __init__(
-        self, station: Station, facades: Callable[[str], Streams], resources: Callable[[str], Resources]
+        self,
+        facades: Callable[[str], Streams],
+        resources: Callable[[str], Resources],
+        ended: Callable[[], Awaitable[BenchError]],
     ) -> None:
-        self._station = station
+        self._ended = ended
         self._facades = facades
         self._resources = resources
         self._handler = grpc.stream_stream_rpc_method_handler(self._serve)
@@ -85,7 +87,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
         async with opening() as device:
             await context.send_initial_metadata(())
             async with FrameStream(ServerWire(context), datagrams=has_borders(device)).running() as stream:
-                await carried(device, stream, ended=self._station.closed_to_all)
+                await carried(device, stream, ended=self._ended)
 
     def _method(self, request: DriverStream) -> Callable[[], AbstractAsyncContextManager[ByteStream]]:
         facade = self._facade(request.uuid)

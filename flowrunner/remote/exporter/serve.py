@@ -18,10 +18,13 @@ from flowrunner.bench.config import Source, load_exporter
 from flowrunner.errors import FlowrunnerError
 from flowrunner.remote.address import Address
 from flowrunner.remote.endpoint import Listen
+from flowrunner.remote.exporter.hooks import Hooks, Serve
+from flowrunner.remote.exporter.inner import serving_turn
 from flowrunner.remote.exporter.own import OwnProtocol
 from flowrunner.remote.exporter.server import Server, serving
-from flowrunner.remote.exporter.station import Station, Turn
+from flowrunner.remote.exporter.station import Station
 from flowrunner.remote.exporter.systemd import Notifier
+from flowrunner.remote.exporter.turn import OPEN, Turn
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +72,8 @@ class Service:
         with _obeyed(self), _watched(parent, self.stop.set):
             source = load_exporter(self.path)
             name = source.exporter.metadata.name or self.path.stem
-            after = self._after if source.exporter.exit_on_lease_end else None
-            station = Station(source, name, after=after)
+            station = Station(source, name)
+            station.around = _Stopping(station, self.path.parent, serving_turn, self.stop)
             with self.opening:
                 async with exporting(station, self.listens) as server:
                     self.opening.shield = True
@@ -86,9 +89,6 @@ class Service:
             self.notifier.stopping("making devices safe")
             for task in tasks:
                 task.cancel()
-
-    async def _after(self, turn: Turn) -> None:
-        self.stop.set()
 
     async def _reloads(self, station: Station) -> None:
         while True:
@@ -123,6 +123,19 @@ class Service:
         self.stop.set()
         if not self.opening.shield:
             self.opening.cancel()
+
+
+class _Stopping(Hooks):
+    """The hooks, and behind a lease the end of the exporter, when its file says so."""
+
+    def __init__(self, station: Station, folder: Path, serve: Serve, stop: anyio.Event) -> None:
+        super().__init__(station, folder, serve)
+        self._stop = stop
+
+    async def end(self, turn: Turn) -> None:
+        await super().end(turn)
+        if self._station.source.exporter.exit_on_lease_end and turn.id != OPEN:
+            self._stop.set()
 
 
 @contextmanager

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import uuid4, uuid5
 
 import anyio
@@ -17,9 +18,12 @@ from flowrunner.device import Device
 from flowrunner.errors import BenchError
 from flowrunner.remote.exporter.logs import Logs
 from flowrunner.remote.exporter.status import Status, Statuses
+from flowrunner.remote.exporter.turn import OPEN, Around, Busy, Turn, Waiting
 
-Waiting = Callable[[str, int], Awaitable[None]]
-"""Told while queueing, when something changed: who has the bench, and the place in the queue from 1."""
+SEEN = 1.0
+"""Seconds for which a status stays that clients wait for: they look every 0.3."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,47 +41,25 @@ class Node:
     device: Device
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
-class Turn:
-    """The time in which one owner has the bench. `over` is set when it ends; calls are refused from then on.
-
-    `unguarded` is the same device, for what the exporter itself has to do.
-    A `shared` one lets clients of Jumpstarter work beside it (a shell of ours with `j` inside).
-    """
-
-    id: str
-    owner: str
-    shared: bool
-    device: Device
-    unguarded: Device
-    over: anyio.Event = field(default_factory=anyio.Event)
-    reason: str | None = None
-
-    def end(self, reason: str) -> None:
-        """Refuse all further calls, saying why."""
-        self.reason = self.reason or reason
-        self.over.set()
-
-
-Hook = Callable[[Turn], Awaitable[None]]
-"""Runs at the beginning or the end of a turn."""
-
-
 class Station:
     """The bench of one exporter while it is served.
 
-    Between turns it is open to everyone (`open_device`), as Jumpstarter's standalone exporter is. `before` and `after`
-    run around each turn.
+    Between turns it is open to everyone (`open_device`), as Jumpstarter's standalone exporter is. `around` is told of
+    the beginning and the end of each turn, and of each time in which it is open.
     """
 
-    def __init__(self, source: Source, name: str, *, before: Hook | None = None, after: Hook | None = None) -> None:
+    around: Around | None = None
+    motd: str | None = None
+
+    def __init__(self, source: Source, name: str) -> None:
         """Nothing is opened yet. `name` is the exporter's. It is made on the event loop that serves it."""
         self.source = source
         self.name = name
         self.statuses = Statuses()
         self.logs = Logs()
         self.turn: Turn | None = None
-        self._before, self._after = before, after
+        self._open_turn: Turn | None = None
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._salt = uuid4()
         self._queue: list[Turn] = []
         self._moved = anyio.Event()
@@ -94,25 +76,34 @@ class Station:
             PipelineErrors: the exporter's file is wrong.
             BenchError: a driver could not be opened, now or behind a turn.
         """
-        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with anyio.CancelScope() as scope:
-            keeping = asyncio.create_task(self._keep_open(opened))
-            keeping.add_done_callback(lambda _: scope.cancel())
+            keeping = asyncio.create_task(self._keep_open())
+            for ended in (keeping, self._failure):
+                ended.add_done_callback(lambda _: scope.cancel())
             try:
-                await asyncio.wait((opened, keeping), return_when=asyncio.FIRST_COMPLETED)
+                await self._fresh.wait()
                 if not keeping.done():
+                    await self._begin_open()
                     yield
             finally:
                 if self.turn:
                     self.turn.end("the exporter was stopped")
-                self.statuses.set(Status.OFFLINE, "the exporter stops")
-                keeping.cancel()
                 with anyio.CancelScope(shield=True):
+                    await self._end_open()
+                    self.statuses.set(Status.OFFLINE, "the exporter stops")
+                    keeping.cancel()
                     await asyncio.wait((keeping,))
         if not keeping.cancelled():
             keeping.result()
+        if self._failure.done():
+            self._failure.result()
 
-    async def _keep_open(self, opened: asyncio.Future[None]) -> None:
+    def fail(self, error: BenchError) -> None:
+        """End the exporter: `opened` raises `error`."""
+        if not self._failure.done():
+            self._failure.set_exception(error)
+
+    async def _keep_open(self) -> None:
         """Open the bench, again and again: afresh when `_reopen` asks for it."""
         try:
             while True:
@@ -122,9 +113,6 @@ class Station:
                     self.open_device = bench.device(guard=self._open_guard)
                     self._reopen = anyio.Event()
                     self._fresh.set()
-                    if not opened.done():
-                        self.statuses.set(Status.LEASE_READY, "ready")
-                        opened.set_result(None)
                     await self._reopen.wait()
         finally:
             self._fresh.set()  # whoever waits for it finds the exporter stopping
@@ -136,29 +124,53 @@ class Station:
         Raises:
             BenchError: the hook before it failed, or the bench could not be opened again.
         """
-        nothing = Device("", "composite")
-        turn = Turn(id=uuid4().hex, owner=owner, shared=shared, device=nothing, unguarded=nothing)
+        turn = Turn(id=uuid4().hex, owner=owner, shared=shared)
         await self._queued(turn, waiting)
-        assert self._bench is not None
-        turn.device = self._bench.device(guard=lambda: _refuse_after(turn))
-        turn.unguarded = self._bench.device()
         try:
-            if self._before:
-                await self._before(turn)
+            await self._end_open()
+            await self._begin(turn)
             yield turn
         finally:
             turn.end("the lease has ended")
             with anyio.CancelScope(shield=True):
-                try:
-                    if self._after:
-                        await self._after(turn)
-                finally:
-                    self._fresh = anyio.Event()
-                    self._reopen.set()
-                    self._move()
-                    await self._fresh.wait()
-                    self.turn = None
-                    self._move()
+                await self._end(turn)
+                await self._opened_afresh()
+                self.turn = None
+                self._move()
+                if not self._queue:
+                    await self._begin_open()
+
+    async def _opened_afresh(self) -> None:
+        self._fresh = anyio.Event()
+        self._reopen.set()
+        self._move()
+        await self._fresh.wait()
+
+    async def _begin(self, turn: Turn) -> None:
+        assert self._bench is not None
+        turn.device = self._bench.device(guard=turn.guard)
+        turn.unguarded = self._bench.device()
+        if self.around:
+            await self.around.begin(turn)
+        else:
+            self.statuses.set(Status.LEASE_READY, f"in use by {turn.owner}")
+
+    async def _end(self, turn: Turn) -> None:
+        if self.around:
+            await self.around.end(turn)
+
+    async def _begin_open(self) -> None:
+        """From now on everyone may use it."""
+        turn = self._open_turn = Turn(id=OPEN, owner="everyone", shared=True)
+        try:
+            await self._begin(turn)
+        except BenchError as error:
+            log.error("nobody can use the bench: %s", error.what)
+
+    async def _end_open(self) -> None:
+        turn, self._open_turn = self._open_turn, None
+        if turn:
+            await self._end(turn)
 
     async def _queued(self, turn: Turn, waiting: Waiting) -> None:
         """Wait until everyone before has had the bench; then it is this one's turn."""
@@ -185,6 +197,13 @@ class Station:
         """Raise when somebody has the bench alone."""
         if self.turn and not self.turn.shared:
             raise Busy(self.turn.owner)
+
+    async def end_session(self) -> None:
+        """End the time in which everyone may use it, and begin another."""
+        await self._end_open()
+        self.statuses.set(Status.AVAILABLE, "the session has ended")
+        await anyio.sleep(SEEN)
+        await self.reset()
 
     async def reset(self) -> None:
         """Close all drivers and open them afresh, when everyone who came before has had them.
@@ -223,17 +242,5 @@ class Station:
         return str(uuid5(self._salt, home))
 
 
-class Busy(BenchError):
-    """Somebody else has the bench alone."""
-
-    def __init__(self, owner: str) -> None:
-        super().__init__(f"the exporter is in use by {owner}", blame="infra", help="wait for that lease to end")
-
-
 async def _patient(owner: str, position: int) -> None:
     """Nobody is told."""
-
-
-def _refuse_after(turn: Turn) -> None:
-    if turn.over.is_set():
-        raise BenchError(turn.reason or "the lease has ended", blame="lost")

@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
+from flowrunner.device import Device
 from flowrunner.errors import BenchError, FlowrunnerError
-from flowrunner.remote.exporter.station import Station, Turn
+from flowrunner.remote.exporter.station import Station
+from flowrunner.remote.exporter.turn import Turn
 from flowrunner.remote.exporter.work import Work
 from flowrunner.remote.faults import to_fault
 from flowrunner.remote.link.link import Link
@@ -39,12 +41,16 @@ class Wish(BaseModel):
 class Tenant:
     """One client. `near` says that its connection is a unix socket: one that broke means that the client has died."""
 
-    def __init__(self, station: Station, tenants: Tenants, *, beat: float, near: bool) -> None:
+    def __init__(
+        self, station: Station, tenants: Tenants, *, beat: float, near: bool, within: Turn | None = None
+    ) -> None:
+        """`within` is a turn whose device it has at once, unguarded: for the exporter's own hooks."""
         self.link = Link(self._deliver, beat=beat)
         self.turn: Turn | None = None
         self._station = station
         self._tenants = tenants
         self._near = near
+        self._within = within
         self._wish: asyncio.Future[Wish] = asyncio.get_running_loop().create_future()
         self._given = asyncio.Event()
         self._until: float | None = None
@@ -99,6 +105,8 @@ class Tenant:
     async def _serve(self) -> None:
         wish = await self._wish
         self.grace = wish.grace
+        if self._within:
+            return await self._use(self._within, self._within.unguarded)
         if wish.join:
             return await self._join(wish.join)
         try:
@@ -131,23 +139,29 @@ class Tenant:
         if turn is None or self._work is None:
             fault = BenchError("there is no such lease any more", blame="lost", help="leave this shell, open a new one")
             self.link.post(Kind.LOST, 0, to_fault(fault))
-        else:
-            self._work.device = turn.device
-            self.link.post(Kind.TAKEN, 0, {"lease": turn.id})
-            await self._until_over(turn)
-            await self._work.ended()
+            self.link.post(Kind.GIVEN)
+            return await self._said_all()
+        return await self._use(turn, turn.device)
+
+    async def _use(self, turn: Turn, device: Device) -> None:
+        """Work within a turn that is not its own."""
+        assert self._work is not None
+        self._work.device = device
+        self.link.post(Kind.TAKEN, 0, {"lease": turn.id})
+        await self._until_over(turn)
+        await self._work.ended()
         self.link.post(Kind.GIVEN)
         await self._said_all()
 
     async def _until_over(self, turn: Turn) -> None:
-        over = asyncio.create_task(turn.over.wait())
+        over = asyncio.create_task(asyncio.Event().wait() if self._within else turn.over.wait())
         given = asyncio.create_task(self._given.wait())
         try:
             await asyncio.wait((over, given), return_when=asyncio.FIRST_COMPLETED)
         finally:
             over.cancel()
             given.cancel()
-        if turn.over.is_set():
+        if turn.over.is_set() and not self._within:
             error = BenchError(turn.reason or "the lease has ended", blame="lost")
             self.link.post(Kind.LOST, 0, to_fault(error))
 

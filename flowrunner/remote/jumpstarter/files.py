@@ -23,7 +23,7 @@ class FilesFacade(Facade):
         self._files = OpenFiles()
         self.serve(self.open, self.file_read, self.file_write, self.file_seek, self.file_tell, self.file_close)
         self.serve(self.file_closed, self.file_readable, self.file_seekable, self.file_writable)
-        self.serve(self.stat, self.hash, self.exists, self.capability, self.list, self.scan)
+        self.serve(self.stat, self.hash, self.exists, self.capability, self.scan, list=self.entries)
         self.serve(self.copy, self.rename, self.delete, self.remove_all, create_dir=self.mkdir)
         self.serve(self.presign_stat, self.presign_read, self.presign_write)
         self.serve(get_created_resources=self.created, register_path=self.register)
@@ -98,7 +98,7 @@ class FilesFacade(Facade):
     async def remove_all(self, path: str) -> None:
         await self.part.remove_all(path)
 
-    async def list(self, path: str) -> AsyncGenerator[str, None]:
+    async def entries(self, path: str) -> AsyncGenerator[str, None]:
         """The folder itself, then what is in it."""
         yield _folder(path)
         for entry in await self.part.list(path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal, cast
 
 from flowrunner.errors import BenchError
@@ -57,19 +57,25 @@ class ForeignNetwork(Network):
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
-        self._borders: bool | None = None
+        self._hint: str | None = None
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[ByteStream]:
-        if self._borders is None:
-            self._borders = (await self._hint()).startswith(BORDERS)
-        async with self._peer.stream("connect", datagrams=self._borders) as stream:
+        if self._hint is None:
+            self._hint = await self._asked()
+        async with AsyncExitStack() as stack:
+            opening = self._peer.stream("connect", datagrams=self._hint.startswith(BORDERS))
+            try:
+                stream = await stack.enter_async_context(opening)
+            except BenchError as error:
+                where = f"'{self._hint}'" if self._hint else "the far end"
+                raise BenchError(f"{where} cannot be reached: {error.what}", blame="infra", help=error.help) from error
             yield stream
 
     async def address(self) -> str:
         return str(await self._peer.call("address"))
 
-    async def _hint(self) -> str:
+    async def _asked(self) -> str:
         """The address, which says whether borders count; nothing where it is not told."""
         try:
             return await self.address()

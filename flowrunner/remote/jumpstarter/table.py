@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from flowrunner.device import Device
 from flowrunner.interface import Interface, offered
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.files import Files
 from flowrunner.interfaces.network import DbusNetwork, Network
 from flowrunner.interfaces.power import Power
-from flowrunner.interfaces.serial import SerialLines
 from flowrunner.interfaces.shell import Shell
 from flowrunner.interfaces.storage import Flasher, StorageMux, StorageMuxFlasher
 from flowrunner.interfaces.video import Video
@@ -33,6 +32,9 @@ from flowrunner.remote.jumpstarter.storage import (
     MuxFlasherFacade,
 )
 from flowrunner.remote.jumpstarter.video import ForeignVideo, VideoFacade
+
+if TYPE_CHECKING:
+    from flowrunner.remote.exporter.station import Node  # clients need nothing of the exporter
 
 COMPOSITE = "jumpstarter_driver_composite.client.CompositeClient"
 """The class of a part that only holds others; it is installed wherever Jumpstarter's command line is."""
@@ -95,15 +97,14 @@ def client_class(interfaces: Sequence[type[Interface]]) -> str:
     return next((FACADES[each].client_class for each in interfaces if each in FACADES), COMPOSITE)
 
 
-def facade(device: Device, resources: Resources) -> Facade:
+def facade(node: Node, resources: Resources) -> Facade:
     """What clients of Jumpstarter find on a part of ours: all its interfaces; the most special has the first word."""
-    whole = _Whole(device.interfaces)
-    for interface in device.interfaces if device.client else ():
-        assert device.client
+    client, interfaces = node.device.client, node.device.interfaces
+    whole = _Whole(interfaces)
+    for interface in interfaces if client else ():
+        assert client
         contract = FACADES.get(interface)
-        whole.add(
-            contract(device.client, resources) if contract else GenericFacade(device.client, resources, interface)
-        )
+        whole.add(contract(client, resources) if contract else GenericFacade(client, resources, interface))
     return whole
 
 
@@ -119,10 +120,9 @@ class _Whole(Facade):
         """Offer what `other` does, where nothing of that name is offered yet."""
         self._facades.append(other)
         known = {*self.unary, *self.iterators, *self.streams}
-        for mine, more in (
-            (self.unary, other.unary), (self.iterators, other.iterators), (self.streams, other.streams),
-        ):  # fmt: skip
-            mine.update({name: method for name, method in more.items() if name not in known})  # type: ignore[attr-defined]
+        self.unary |= {name: method for name, method in other.unary.items() if name not in known}
+        self.iterators |= {name: method for name, method in other.iterators.items() if name not in known}
+        self.streams |= {name: method for name, method in other.streams.items() if name not in known}
 
     async def labels(self) -> Mapping[str, str]:
         found: dict[str, str] = {}

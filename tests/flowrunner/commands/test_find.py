@@ -40,6 +40,7 @@ def said(*words: str) -> str:
         ["board", "supply", "cycle"],
         ["dut.board.supply", "cycle"],
         ["dut", "board", "supply", "cycle"],
+        ["supply", "cycle"],
         ["power", "cycle"],
         ["board", "power", "cycle"],
         ["cycle"],

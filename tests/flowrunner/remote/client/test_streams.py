@@ -8,16 +8,19 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.from_thread
+import anyio.to_thread
 import grpc
 import grpc.aio
 import psutil
 import pytest
 from anyio.abc import SocketStream
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowrunner.errors import BenchError
@@ -81,52 +84,60 @@ CHUNKS = st.lists(
 )
 
 
+def for_all(**strategies: Any) -> Callable[[Callable[..., Awaitable[None]]], Awaitable[None]]:
+    """Try an async function with many arguments, on the loop of the test."""
+
+    def tried(function: Callable[..., Awaitable[None]]) -> Awaitable[None]:
+        @settings(deadline=None, max_examples=25)
+        @given(**strategies)
+        def once(**arguments: Any) -> None:
+            anyio.from_thread.run(partial(function, **arguments))
+
+        return anyio.to_thread.run_sync(once)
+
+    return tried
+
+
 @pytest.mark.parametrize("tcp", [False, True])
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(chunks=CHUNKS)
-def test_bytes_come_back_as_they_went_in_any_pieces(tmp_path: Path, tcp: bool, chunks: list[bytes]) -> None:
-    async def there_and_back() -> bytes:
-        async with listening(echo) as port, routed(tmp_path, {"connect": lambda: connected(port)}, tcp=tcp) as served:
-            async with stream(served.channel, served.uuid) as opened, anyio.create_task_group() as tasks:
+async def test_bytes_come_back_as_they_went_in_any_pieces(tmp_path: Path, tcp: bool) -> None:
+    async def once(chunks: list[bytes]) -> None:
+        async with stream(served.channel, served.uuid) as opened, anyio.create_task_group() as tasks:
 
-                async def give() -> None:
-                    for chunk in chunks:
-                        await opened.send(chunk)
-                    await opened.send_eof()
+            async def give() -> None:
+                for chunk in chunks:
+                    await opened.send(chunk)
+                await opened.send_eof()
 
-                tasks.start_soon(give)
-                return await to_end(opened)
-        raise AssertionError
+            tasks.start_soon(give)
+            assert await to_end(opened) == b"".join(chunks)
 
-    assert asyncio.run(there_and_back()) == b"".join(chunks)
+    async with listening(echo) as port, routed(tmp_path, {"connect": lambda: connected(port)}, tcp=tcp) as served:
+        await for_all(chunks=CHUNKS)(once)
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(up=CHUNKS, down=CHUNKS)
-def test_both_directions_end_on_their_own(tmp_path: Path, up: list[bytes], down: list[bytes]) -> None:
-    got: list[bytes] = []
-
+async def test_both_directions_end_on_their_own(tmp_path: Path) -> None:
     async def serve(client: SocketStream) -> None:
-        for chunk in down:
+        for chunk in downs[-1]:
             await client.send(chunk)
         await client.send_eof()
         got.append(b"".join([data async for data in client]))
 
-    async def both() -> bytes:
-        async with listening(serve) as port, routed(tmp_path, {"connect": lambda: connected(port)}) as served:
-            async with stream(served.channel, served.uuid) as opened:
-                data = await to_end(opened)
-                for chunk in up:
-                    await opened.send(chunk)
-                await opened.send_eof()
-            with anyio.fail_after(10):
-                while not got:
-                    await anyio.sleep(0.002)
-            return data
+    async def once(up: list[bytes], down: list[bytes]) -> None:
+        downs.append(down)
+        async with stream(served.channel, served.uuid) as opened:
+            assert await to_end(opened) == b"".join(down)
+            for chunk in up:
+                await opened.send(chunk)
+            await opened.send_eof()
+        with anyio.fail_after(10):
+            while len(got) < len(downs):
+                await anyio.sleep(0.002)
+        assert got[-1] == b"".join(up)
 
-    got.clear()
-    assert asyncio.run(both()) == b"".join(down)
-    assert got == [b"".join(up)]
+    got: list[bytes] = []
+    downs: list[list[bytes]] = []
+    async with listening(serve) as port, routed(tmp_path, {"connect": lambda: connected(port)}) as served:
+        await for_all(up=CHUNKS, down=CHUNKS)(once)
 
 
 async def test_what_was_sent_before_leaving_reaches_the_device(tmp_path: Path) -> None:
@@ -417,9 +428,8 @@ async def chunked(content: bytes, step: int = 70_000) -> AsyncIterator[bytes]:
 
 
 async def test_a_resource_is_sent_while_the_call_works(tmp_path: Path) -> None:
-    async with routed(tmp_path) as served:
-        async with sending(served.channel, served.uuid, chunked(CONTENT)) as handle:
-            got = b"".join([chunk async for chunk in served.resources.read(handle)])
+    async with routed(tmp_path) as served, sending(served.channel, served.uuid, chunked(CONTENT)) as handle:
+        got = b"".join([chunk async for chunk in served.resources.read(handle)])
     assert got == CONTENT
 
 
