@@ -123,6 +123,11 @@ class FrameStream:
             self._waiting.set()
 
     @property
+    def ended(self) -> bool:
+        """Whether the far end sends no more."""
+        return self._ended is not None
+
+    @property
     def idle(self) -> float:
         """Seconds since something was sent last; infinite when nothing was."""
         return anyio.current_time() - self._sent_at

@@ -17,7 +17,10 @@ from tests.support.exporters import Exporter, exporter
 from tests.support.flow import clean
 from tests.support.network import HERE, Cable, cable
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+pytestmark = [
+    pytest.mark.machine,  # in its time: a network takes seconds to be missed
+    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
+]
 
 BENCH = """
 metadata: {{name: rig}}
@@ -27,11 +30,11 @@ export:
     config: {{"on": "echo on >> {folder}/calls", "off": "echo off >> {folder}/calls", read: "echo 5 1", interval: 10ms}}
   host:
     type: shell.command
-    config: {{methods: {{slow: "echo begun >> {folder}/calls; sleep 2; echo ended >> {folder}/calls"}}}}
+    config: {{methods: {{slow: "echo begun >> {folder}/calls; sleep $1; echo ended >> {folder}/calls"}}}}
 """
 LAB = "exporters: {{rig: {{endpoint: '{address}', tls: {{insecure: true}}, grace: {grace}s}}}}\n"
 HEAD = "flow: 1\nname: partition\ndevices: {dut: {selector: ''}}\nsteps:\n"
-SLOW = "  - {id: slow, driver: {call: dut.host.call_method, with: {method: slow, arguments: []}}}\n"
+SLOW = "  - {{id: slow{0}, driver: {{call: dut.host.call_method, with: {{method: slow, arguments: ['{0}']}}}}}}\n"
 CALLS = 40
 
 
@@ -67,12 +70,11 @@ class Rig:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
-    def until(self, line: str, client: subprocess.Popen[str], limit: float = 20) -> None:
-        """Wait until a driver did that for `client`."""
+    def until(self, line: str, client: subprocess.Popen[str] | None = None, limit: float = 20) -> None:
+        """Wait until a driver did that, for `client` as long as that lives."""
         end = time.monotonic() + limit
         while line not in self.calls:
-            ended = client.poll() is not None
-            assert not ended, client.communicate()[0]
+            assert not client or client.poll() is None, client.communicate()[0]
             assert time.monotonic() < end, f"no '{line}' within {limit:g}s: {self.calls}"
             time.sleep(0.02)
 
@@ -88,13 +90,13 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 def test_a_break_that_is_shorter_than_the_grace_ends_nothing_and_repeats_no_call(rig: Rig) -> None:
     calls = f"  - {{foreach: '${{{{ range({CALLS}) | list }}}}', driver: dut.power.on}}\n"
-    run = rig.start(SLOW + calls + SLOW.replace("id: slow", "id: slower"), grace=5)
+    run = rig.start(SLOW.format(2) + calls + SLOW.format(1), grace=5)
     rig.until("begun", run)
-    for _ in range(3):
+    for _ in range(2):
         rig.cable.pull()
-        time.sleep(1.2)
+        time.sleep(1.3)
         rig.cable.plug()
-        time.sleep(0.8)
+        time.sleep(0.7)
     said, _ = run.communicate(timeout=60)
     assert run.returncode == 0, said
     assert rig.calls == ["begun", "ended", *["on"] * CALLS, "begun", "ended", "off"]
@@ -102,15 +104,15 @@ def test_a_break_that_is_shorter_than_the_grace_ends_nothing_and_repeats_no_call
 
 
 def test_a_break_that_is_longer_ends_the_run_and_the_exporter_makes_the_device_safe(rig: Rig) -> None:
-    run = rig.start("  - driver: dut.power.on\n" + SLOW, grace=2)
+    run = rig.start("  - driver: dut.power.on\n" + SLOW.format(60), grace=2)
     rig.until("begun", run)
     rig.cable.pull()
     pulled = time.monotonic()
-    rig.until("off", run, limit=6)
+    rig.until("off", limit=6)
     assert 1 < time.monotonic() - pulled < 5
     said, _ = run.communicate(timeout=60)
     assert run.returncode == 3, said
-    slow = next(e for e in rig.journal if e["event"] == "step.finished" and e["path"] == "slow")
+    slow = next(e for e in rig.journal if e["event"] == "step.finished" and e["path"] == "slow60")
     assert (slow["outcome"], slow["blame"]) == ("errored", "lost"), slow
     assert rig.journal[-1]["cause"]["blame"] == "lost"
     assert "ended" not in rig.calls, "what the run had begun was ended with it"
@@ -127,8 +129,8 @@ def test_who_comes_back_too_late_cannot_call_any_more(rig: Rig) -> None:
     rig.cable.pull()
     client.stdin.write("go\n")
     client.stdin.flush()
-    rig.until("off", client, limit=6)
-    second = rig.start(SLOW, grace=2, client=rig.cable.exporter)
+    rig.until("off", limit=6)
+    second = rig.start(SLOW.format(1), grace=2, client=rig.cable.exporter)
     rig.until("begun", second)
     rig.cable.plug()
     said, _ = client.communicate(timeout=30)

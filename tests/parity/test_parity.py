@@ -94,7 +94,7 @@ CASES = {
     ),
     "a panic that is watched for": (
         "board: {type: machine.virtual, config: {boot_time: 20ms, boots: [panic]}}",
-        "watch:\n  - {pattern: 'Kernel panic - not syncing: (?P<reason>.+)', outcome: failed}\n"
+        "watch:\n  - {pattern: 'Kernel panic - not syncing: (?P<reason>.+)', outcome: failed, grace: 300ms}\n"
         "steps:\n  - power: on\n  - expect: {prompt: never, within: 20s}\n",
         "failed",
     ),
@@ -127,7 +127,7 @@ CASES = {
     "a group that takes the board by itself": (
         BOARD,
         "steps:\n  - power: on\n  - id: inner\n    group:\n      - expect: {prompt: 'login: ', within: 5s}\n"
-        "      - login: {username: root}\n      - shell: \"false\"\n        on_failure: continue\n",
+        '      - login: {username: root}\n      - shell: "false"\n        on_failure: continue\n',
         "failed",
     ),
 }

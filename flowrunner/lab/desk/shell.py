@@ -28,8 +28,7 @@ from flowrunner.remote.client.hand import ROLE, owner
 from flowrunner.remote.client.reach import exported
 from flowrunner.remote.client.remote import Claim, LogLine, Remote, RemoteLease
 from flowrunner.remote.endpoint import Endpoint, Listen
-from flowrunner.remote.exporter.serve import exporting
-from flowrunner.remote.exporter.station import Station
+from flowrunner.remote.exporter.serve import exporting, hooked
 
 SAFE_STATE_LIMIT = 30.0
 """Seconds that each call of the safe state may take."""
@@ -81,8 +80,9 @@ class ShellSession:
         exporter = self.where.exporter
         address = Address(path=folder / "exporter.sock")
         lock = await hold(exporter, "flow shell", self.environment, lambda b: self._waiting(b.owner, b.position))
+        station = hooked(exporter.source, exporter.name, Path(exporter.identity).parent)
         try:
-            async with exporting(Station(exporter.source, exporter.name), [Listen(address=address)]):
+            async with exporting(station, [Listen(address=address)]):
                 yield Endpoint(address=address)
         finally:
             lock.free()

@@ -44,9 +44,7 @@ async def stream(
     request = {"kind": "driver", "uuid": uuid, "method": method}
     async with opened_call(channel, request, metadata, datagrams=datagrams) as call:
         yield call.stream
-        with anyio.move_on_after(FLUSH_LIMIT):
-            await call.stream.flushed()
-        await _lingered(call.stream)
+        await _lingered(call)
 
 
 @asynccontextmanager
@@ -97,14 +95,18 @@ async def receiving(
         yield handle, encoded(chunks, encoding) if encoding and not handle[ENCODING] else chunks
 
 
-async def _lingered(stream: FrameStream) -> None:
-    """Half close, and wait for the far end to do so, too; not for long, since a console for example never does.
+async def _lingered(call: Call) -> None:
+    """Half close, and wait for the far end to do so as well; not for long, since a console for example never does.
 
     A cancel overtakes what is on its way, and the protocol has no word for "I have got it".
     """
+    stream = call.stream
+    ended_before = stream.ended
     await stream.send_eof()
+    with anyio.move_on_after(FLUSH_LIMIT):
+        await stream.flushed()
     with anyio.move_on_after(max(0.0, LINGER - stream.idle)), suppress(FlowrunnerError):
-        await _all_of(stream)
+        await (call.rpc.code() if ended_before else _all_of(stream))
 
 
 async def received(stream: FrameStream) -> AsyncIterator[bytes]:

@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 Ready = Callable[[Sequence[Address]], None]
 """Told when clients are served: where."""
 
+READER = "the exporter itself, to read its file again"
+"""Who has the bench while the file is read again."""
+
 
 @asynccontextmanager
 async def exporting(station: Station, listens: Sequence[Listen]) -> AsyncIterator[Server]:
@@ -72,8 +75,7 @@ class Service:
         with _obeyed(self), _watched(parent, self.stop.set):
             source = load_exporter(self.path)
             name = source.exporter.metadata.name or self.path.stem
-            station = Station(source, name)
-            station.around = _Stopping(station, self.path.parent, serving_turn, self.stop)
+            station = hooked(source, name, self.path.parent, self.stop)
             with self.opening:
                 async with exporting(station, self.listens) as server:
                     self.opening.shield = True
@@ -109,7 +111,7 @@ class Service:
             log.info("the file is read again when %s has ended", owner)
 
         self.notifier.reloading()
-        async with station.taken("the exporter itself, to read its file again", waiting=waiting):
+        async with station.taken(READER, waiting=waiting):
             station.source = source
         self.notifier.ready("serving")
         log.info("the file was read again")
@@ -125,14 +127,27 @@ class Service:
             self.opening.cancel()
 
 
+def hooked(source: Source, name: str, folder: Path, stop: anyio.Event | None = None) -> Station:
+    """A station with the hooks of its file, which lies in `folder`; `stop` is set behind a lease if the file says so."""
+    station = Station(source, name)
+    station.around = _Stopping(station, folder, serving_turn, stop or anyio.Event())
+    return station
+
+
 class _Stopping(Hooks):
-    """The hooks, and behind a lease the end of the exporter, when its file says so."""
+    """The hooks of each lease, and behind it the end of the exporter, when its file says so."""
 
     def __init__(self, station: Station, folder: Path, serve: Serve, stop: anyio.Event) -> None:
         super().__init__(station, folder, serve)
         self._stop = stop
 
+    async def begin(self, turn: Turn) -> None:
+        if turn.owner != READER:
+            await super().begin(turn)
+
     async def end(self, turn: Turn) -> None:
+        if turn.owner == READER:
+            return
         await super().end(turn)
         if self._station.source.exporter.exit_on_lease_end and turn.id != OPEN:
             self._stop.set()

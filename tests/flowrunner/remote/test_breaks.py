@@ -182,17 +182,17 @@ anyio.run(main)
 """
 
 
-@pytest.mark.parametrize("tcp", [False, True], ids=["unix", "tcp"])
-def test_a_client_that_is_killed_leaves_the_device_safe_and_free(tmp_path: Path, tcp: bool) -> None:
+@pytest.mark.parametrize(("tcp", "grace"), [(False, 60), (True, 1.5)], ids=["unix, at once", "tcp, after the grace"])
+def test_a_client_that_is_killed_leaves_the_device_safe_and_free(tmp_path: Path, tcp: bool, grace: float) -> None:
     async def main() -> None:
         async with served(tmp_path, BENCH.format(log=tmp_path / "log"), tcp=tcp) as exporter:
-            command = [sys.executable, "-c", CLIENT, str(exporter.endpoint.address), "1.5"]
+            command = [sys.executable, "-c", CLIENT, str(exporter.endpoint.address), str(grace)]
             async with await anyio.open_process(command, stdin=None, stderr=None) as client:
                 assert client.stdout
                 assert await client.stdout.receive() == b"on\n"
                 assert exporter.station.turn
                 client.send_signal(signal.SIGKILL)
-                await until_free(exporter, 1.5 if not tcp else 3.5)
+                await until_free(exporter, 15)
 
     anyio.run(main)
     assert calls(tmp_path) == ["on", "off"]
