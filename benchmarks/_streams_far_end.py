@@ -1,7 +1,7 @@
 """What streams are carried to: a TCP server, or a bare grpc.aio server, each in a process of its own.
 
-Run as `_streams_far_end.py tcp` or `_streams_far_end.py bare`; it prints its port. A connection says first what it wants
-in nine bytes: `s` and a count swallows so many bytes and answers `done`, `e` and anything sends back what comes.
+Run as `_streams_far_end.py tcp` or `_streams_far_end.py bare`; it prints its port. A connection first says what it
+wants in nine bytes: `s` and a count swallows so many bytes and answers `done`, `e` and anything sends back what comes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The real Jumpstarter's client on its own exporter: `_streams_peer.py KIND SIZE CHUNK`, in its own environment.
 
-Prints seconds: for `sink` and `echo` of SIZE bytes in chunks of CHUNK, for `byte` of one of SIZE round trips, for `file`
-of writing the file that is CHUNK's place.
+Prints seconds: for `sink` and `echo` of SIZE bytes in chunks of CHUNK, for `byte` of one of SIZE round trips, for
+`file` of writing the file that is CHUNK's place.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Device:
             raise PipelineError(
                 f"'{path or self.name}' offers no {name}",
                 code="no-interface",
-                help=f"it offers {', '.join(offered) or 'nothing'}",
+                help=f"it offers {', '.join(offered) or 'nothing'}" + start.unknown(),
             )
         depth = min(p.count(".") + bool(p) for p, _ in found)
         nearest = [p for p, _ in found if p.count(".") + bool(p) == depth]
@@ -60,6 +60,11 @@ class Device:
                 help="name one with device: " + " or ".join(f"{self.name}.{p}" for p in choices),
             )
         return choices[0]
+
+    def unknown(self) -> str:
+        """Words on the parts that offer nothing because their type means nothing here; empty when there is none."""
+        types = {node.type for _, node in self.walk() if not (node.interfaces or node.children)} - {"", "composite"}
+        return f"; nothing here knows {', '.join(sorted(types))}" if types else ""
 
     def methods(self, part: str, method: str) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """The paths and bound methods that `part` stands for: a path, or an interface that any of the parts offers."""

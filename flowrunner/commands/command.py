@@ -19,6 +19,9 @@ from flowrunner.device import Device
 from flowrunner.errors import BenchError
 from flowrunner.model import Duration, Seconds
 
+Check = Callable[[Mapping[str, Any]], None]
+"""Raises a `PipelineError` for values that cannot be together, before the device is asked for."""
+
 Run = Callable[[Device, Mapping[str, Any]], Awaitable[int]]
 """Carries a command out on a part, with the values of its parameters; returns the exit status."""
 
@@ -44,6 +47,7 @@ class Command:
     options: tuple[Parameter, ...] = ()
     spellings: Mapping[str, str] = field(default_factory=dict)
     verbatim: bool = False
+    check: Check | None = None
 
     @property
     def summary(self) -> str:
@@ -60,8 +64,13 @@ def of_method(method: Method) -> Command:
         spellings |= {"-w": "--off-for", "--wait": "--off-for"}  # as Jumpstarter writes it
     return Command(
         method.word, method.help, method.parameters, _Call(method).run,
-        tuple(option for option in options if option.name not in own), spellings,
+        tuple(option for option in options if option.name not in own), spellings, check=_countable,
     )  # fmt: skip
+
+
+def _countable(values: Mapping[str, Any]) -> None:
+    if values.get("count") is not None and values["count"] < 1:
+        raise usage(f"--count is {values['count']}", "count from 1")
 
 
 class _Call:
@@ -91,8 +100,6 @@ class _Call:
             print_(await call(**given))
             return
         left = values.get("count")
-        if left is not None and left < 1:
-            raise usage(f"--count is {left}", "count from 1")
         answers = await stack.enter_async_context(aclosing(cast("AsyncGenerator[Any]", call(**given))))
         async for answer in answers:
             print_(answer)

@@ -32,6 +32,8 @@ def prepare(device: Device, words: Sequence[str]) -> str | Action:
     line = _parsed(found)
     if line.help:
         return command_help(found.path, found.command)
+    if found.command.check:
+        found.command.check(line.values)
     run, path = found.command.run, found.path
     return lambda leased: run(leased.at(path), line.values)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -15,8 +16,15 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_until_told(work: Callable[[], Awaitable[int]]) -> int:
-    """Run `work` to its end; returns what it returns, or 128+n when signal n ended it before."""
-    return anyio.run(_obeying, work)
+    """Run `work` to its end; returns what it returns, or 128+n when signal n ended it before.
+
+    Nobody reading what it prints counts as SIGPIPE.
+    """
+    try:
+        return anyio.run(_obeying, work)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
+        return 128 + signal.SIGPIPE
 
 
 async def _obeying(work: Callable[[], Awaitable[int]]) -> int:

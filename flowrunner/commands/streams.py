@@ -17,7 +17,7 @@ from flowrunner.commands.command import Command, open_output
 from flowrunner.commands.method import Parameter
 from flowrunner.commands.output import write_all
 from flowrunner.commands.reading import usage
-from flowrunner.commands.terminal import Escape, raw_terminal
+from flowrunner.commands.terminal import Escape, check_terminal, raw_terminal
 from flowrunner.device import Device
 from flowrunner.interface import ByteStream
 
@@ -41,7 +41,7 @@ def opened(node: Device, values: Mapping[str, Any]) -> AbstractAsyncContextManag
 def console_command(word: str = "console") -> Command:
     """`console`: this terminal becomes the device's."""
     help = "Connect this terminal to the device. Ctrl-B three times in a row leaves; those keys are sent too."
-    return Command(word, help, (), _console, (STREAM,))
+    return Command(word, help, (), _console, (STREAM,), check=lambda values: check_terminal())
 
 
 def pipe_command() -> Command:
@@ -51,7 +51,8 @@ def pipe_command() -> Command:
         "Standard input is sent when it is no terminal. It ends when the device closes the stream."
     )
     options = (OUTPUT, APPEND, INPUT, NO_INPUT, NO_OUTPUT, STREAM)
-    return Command("pipe", help, (), _pipe, options, {"-o": "--output", "-a": "--append", "-i": "--input"})
+    spellings = {"-o": "--output", "-a": "--append", "-i": "--input"}
+    return Command("pipe", help, (), _pipe, options, spellings, check=_check_pipe)
 
 
 async def _console(node: Device, values: Mapping[str, Any]) -> int:
@@ -73,12 +74,6 @@ async def _console(node: Device, values: Mapping[str, Any]) -> int:
 
 async def _pipe(node: Device, values: Mapping[str, Any]) -> int:
     silent, source = bool(values.get("no_output")), _input(values)
-    if values.get("append") and not values.get("output"):
-        raise usage("--append needs --output FILE")
-    if silent and values.get("output"):
-        raise usage("--no-output and --output exclude each other")
-    if silent and source is None:
-        raise usage("--no-output needs standard input", "pipe something into it, or say --input")
     path = values.get("output")
     handle = open_output(Path(path), append=bool(values.get("append"))) if path else sys.stdout.fileno()
     try:
@@ -92,13 +87,24 @@ async def _pipe(node: Device, values: Mapping[str, Any]) -> int:
     return 0
 
 
+def _check_pipe(values: Mapping[str, Any]) -> None:
+    if values.get("append") and not values.get("output"):
+        raise usage("--append needs --output FILE")
+    for one, other in (("no_output", "output"), ("input", "no_input")):
+        if values.get(one) and values.get(other):
+            names = (f"--{name.replace('_', '-')}" for name in (one, other))
+            raise usage(" and ".join(names) + " exclude each other")
+    if values.get("no_output") and not _sends(values):
+        raise usage("--no-output needs standard input", "pipe something into it, or say --input")
+
+
+def _sends(values: Mapping[str, Any]) -> bool:
+    """Whether standard input is to be sent."""
+    return bool(values.get("input")) or not (values.get("no_input") or sys.stdin.isatty())
+
+
 def _input(values: Mapping[str, Any]) -> AsyncIterator[bytes] | None:
-    """Standard input, when it is to be sent."""
-    if values.get("input") and values.get("no_input"):
-        raise usage("--input and --no-input exclude each other")
-    if values.get("no_input") or (not values.get("input") and sys.stdin.isatty()):
-        return None
-    return _read(sys.stdin.fileno())
+    return _read(sys.stdin.fileno()) if _sends(values) else None
 
 
 async def _copy(stream: ByteStream, source: AsyncIterator[bytes] | None, handle: int | None, *, ends: bool) -> bool:

@@ -43,16 +43,16 @@ def restore_terminals() -> None:
         termios.tcsetattr(handle, termios.TCSANOW, before)
 
 
+def check_terminal() -> None:
+    """Raise a `PipelineError` when standard input is no terminal."""
+    if not os.isatty(sys.stdin.fileno()):
+        raise usage("a console needs a terminal, and standard input is none", "use pipe instead of console")
+
+
 @contextmanager
 def raw_terminal() -> Iterator[int]:
-    """Put the terminal into raw mode; leaving restores it, whatever happened. Yields its file descriptor.
-
-    Raises:
-        PipelineError: standard input is no terminal.
-    """
+    """Put the terminal into raw mode; leaving restores it, whatever happened. Yields its file descriptor."""
     handle = sys.stdin.fileno()
-    if not os.isatty(handle):
-        raise usage("a console needs a terminal, and standard input is none", "use pipe instead of console")
     before = termios.tcgetattr(handle)
     _before.append((handle, before))
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from contextlib import suppress
 
@@ -95,4 +96,6 @@ def at(host: str, port: int) -> str:
 
 def why(error: OSError) -> str:
     """What went wrong, in the system's words."""
+    if error.errno and error.errno > 0:
+        return os.strerror(error.errno)
     return error.strerror or str(error) or error.__class__.__name__

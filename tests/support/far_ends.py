@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -71,22 +71,24 @@ async def _ended(server: asyncio.Server) -> AsyncIterator[None]:
         server.close()
 
 
-class _Back(asyncio.DatagramProtocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.DatagramTransport", transport)
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        self.transport.sendto(data, addr)
-
-
 @asynccontextmanager
 async def udp_echo(host: str = "127.0.0.1") -> AsyncIterator[Where]:
     """An echo on a UDP port."""
-    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(_Back, (host, 0))
-    try:
-        yield {"host": host, "port": transport.get_extra_info("sockname")[1]}
-    finally:
-        transport.close()
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as far:
+        far.setblocking(False)
+        far.bind((host, 0))
+
+        async def echo() -> None:
+            while True:
+                await loop.sock_sendto(far, *await loop.sock_recvfrom(far, 65536))
+
+        echoing = asyncio.create_task(echo())
+        try:
+            yield {"host": host, "port": far.getsockname()[1]}
+        finally:
+            echoing.cancel()
+            await asyncio.wait((echoing,))
 
 
 @asynccontextmanager

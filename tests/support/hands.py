@@ -23,7 +23,7 @@ BENCH = """
 metadata: {{name: lamp}}
 export:
   power: {{type: power.command, config: {{"on": "touch {folder}/lamp", "off": "rm -f {folder}/lamp", read: "echo 5 0.1", interval: 10ms}}}}
-  console: {{type: console.process, config: {{command: [sh, -c, "stty raw -echo; cat"]}}}}
+  console: {{type: console.process, config: {{command: [sh, -c, "stty raw -echo; echo ready; exec cat"]}}}}
   tools:
     type: shell.command
     config:

@@ -33,10 +33,11 @@ def comparable(events: Sequence[Event], *, exact: bool = True) -> list[dict[str,
     return told
 
 
-def logs(events: Sequence[Event]) -> list[tuple[Any, ...]]:
-    """What was logged beside the devices, in order for each of them."""
+def logs(events: Sequence[Event], *, informed: bool = True) -> list[tuple[Any, ...]]:
+    """What was logged beside the devices, whatever came first; not `informed`: warnings and worse only."""
     keys = ("role", "driver", "call", "source", "level", "message")
-    return sorted(tuple(str(event[key]) for key in keys) for event in events if event["event"] == "device.log")
+    lines = [event for event in events if event["event"] == "device.log"]
+    return sorted(tuple(str(line[key]) for key in keys) for line in lines if informed or line["level"] != "info")
 
 
 def _without(event: Event, *, exact: bool) -> dict[str, Any]:

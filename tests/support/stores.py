@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socketserver import BaseServer
 from typing import Any
 
 
@@ -19,11 +18,11 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def _serving(server: BaseServer) -> Iterator[str]:
+def _serving(server: ThreadingHTTPServer) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()
@@ -53,7 +52,7 @@ def webdav_server(folder: Path) -> Iterator[str]:
             "logging": {"enable": False},
         }
     )
-    server = WSGIServer(("127.0.0.1", 0), app, numthreads=4, shutdown_timeout=0.1)
+    server = WSGIServer(("127.0.0.1", 0), app, numthreads=4, shutdown_timeout=1)
     server.prepare()
     thread = threading.Thread(target=server.serve)
     thread.start()

@@ -39,12 +39,18 @@ class Answer:
         self.arrival = arrival
         self._name = ascii(request.name)
         self._transfer: Transfer | None = None
+        self._farewell = STOPPING
         self.task = asyncio.create_task(self._run(request, rules))
 
     @property
     def begun(self) -> bool:
         """Whether the client has reacted to it."""
         return bool(self._transfer and self._transfer.begun)
+
+    def drop(self) -> None:
+        """End it without a word: the client has begun anew."""
+        self._farewell = b""
+        self.task.cancel()
 
     async def _run(self, request: Request, rules: Rules) -> None:
         try:
@@ -75,7 +81,8 @@ class Answer:
         try:
             await transfer.run()
         except asyncio.CancelledError:
-            sock.sendto(STOPPING, self.arrival.peer)
+            if self._farewell:
+                sock.sendto(self._farewell, self.arrival.peer)
             raise
         except Broken as problem:
             log.warning("TFTP: %s did not get all of %s: %s", self.arrival.who, self._name, problem)

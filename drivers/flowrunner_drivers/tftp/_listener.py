@@ -56,7 +56,7 @@ class Listener:
             if before:
                 if before.arrival.packet == arrival.packet and not before.begun:
                     return  # asked again before our answer came: that is on its way, or will be sent again
-                before.task.cancel()  # a client that starts anew from the same port
+                before.drop()  # a client that begins anew from the same port
             elif len(self._tasks) >= self._rules.most:
                 raise Refusal(Code.UNDEFINED, f"there are {self._rules.most} transfers already, try again later")
             self._start(arrival, request)

@@ -41,7 +41,8 @@ class Transfer:
         self._filling: asyncio.Future[list[memoryview]] | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
-        self._sent = 0.0
+        self._due = self._resent = False
+        self._began = self._sent = 0.0
         self._quickest = agreed.timeout
         self.begun = False
 
@@ -79,7 +80,9 @@ class Transfer:
         return min(4 * self._agreed.windowsize * (self._agreed.blksize + HEADER.size), 1 << 22)
 
     def _send(self) -> None:
-        """Send what is due, and have more made when few packets are left."""
+        """Send what may be sent, and have more made when few packets are left."""
+        self._due = False
+        self._began = monotonic()
         try:
             for packet in self._window.due():
                 self._socket.sendto(packet, self._peer)
@@ -88,6 +91,7 @@ class Transfer:
         except OSError as error:
             self._end(error)
         self._sent = monotonic()
+        self._eager.sent(self._sent)
         if len(self._window) < self._low and not self._filling and not self._content.ended:
             self._filling = asyncio.ensure_future(asyncio.to_thread(self._content.packets))
             self._filling.add_done_callback(self._filled)
@@ -115,7 +119,9 @@ class Transfer:
                 else:
                     self._socket.sendto(FOREIGN, sender)
             except BlockingIOError:
-                if not self._eager.goes_on():
+                if self._due:
+                    self._send()
+                elif not self._eager.goes_on():
                     return
             except OSError as error:
                 self._end(error)
@@ -137,31 +143,29 @@ class Transfer:
                 self._news(now)
             case Ack.SAME if self._lost(now):
                 self._window.rewind()
-                self._send()
+                self._due = self._resent = True
 
     def _news(self, now: float) -> None:
         self.begun = True
         self._tries = 0
-        self._quickest = min(self._quickest, now - self._sent)
         self._resent = False
+        self._quickest = min(self._quickest, now - self._sent)
         self._window.size = self._agreed.windowsize
         if not self._window and not self._filling and self._content.ended:
-            return self._end(None)
-        self._send()
-        self._eager.sent(self._sent)
-
-    _resent = False
+            self._end(None)
+        elif self._agreed.windowsize == 1:
+            self._send()
+        else:
+            self._due = True  # when all is read that came, so that a doubled ACK is seen as such
 
     def _lost(self, now: float) -> bool:
         """Whether the same ACK again means that the first block of the window was lost.
 
-        With one block at a time it never does (RFC 1123 section 4.2.3.1). A window's first block may be lost; but what
-        comes sooner than any answer did is an ACK that the network doubled, and one answer to each is enough.
+        With one block at a time it never does (RFC 1123, section 4.2.3.1). In a larger window it does, but not when it
+        comes sooner than an answer can: then the network doubled it. One answer to it is enough.
         """
-        if self._agreed.windowsize == 1 or not self._window.sent or self._resent:
-            return False
-        self._resent = now - self._sent >= self._quickest / 2
-        return self._resent
+        sent = self._agreed.windowsize > 1 and self._window.sent and not self._resent
+        return bool(sent) and now - self._began >= self._quickest / 2
 
     def _tick(self) -> None:
         """Send again when nothing was heard for the agreed time."""

@@ -70,7 +70,7 @@ def _refusal(address: Address) -> BenchError:
         match error.errno:
             case errno.EADDRINUSE:
                 what += ": the port is in use"
-                advice = f"'ss -ltnp sport = {address.port}' shows by whom; stop it, or choose another port"
+                advice = f"'ss -ltnp' shows by whom; stop that, or choose another port"
             case errno.EADDRNOTAVAIL:
                 what += f": '{address.host}' is no address of this machine"
             case errno.EACCES:
@@ -100,7 +100,7 @@ def _clear(path: Path) -> None:
             what = f"whether somebody listens on unix:{path} cannot be seen: {error.strerror or error}"
             raise BenchError(what, blame="infra", help="remove it when nobody does") from error
     what = f"somebody listens on unix:{path} already"
-    raise BenchError(what, blame="infra", help=f"'ss -lxp src {path}' shows who; stop it, or choose another path")
+    raise BenchError(what, blame="infra", help="stop it, or choose another path")
 
 
 def _listen(server: grpc.aio.Server, path: Path) -> None:

@@ -128,7 +128,7 @@ class Service:
 
 
 def hooked(source: Source, name: str, folder: Path, stop: anyio.Event | None = None) -> Station:
-    """A station with the hooks of its file, which lies in `folder`; `stop` is set behind a lease if the file says so."""
+    """A station with the hooks of its file, which lies in `folder`; `stop` is set where a lease ends it."""
     station = Station(source, name)
     station.around = _Stopping(station, folder, serving_turn, stop or anyio.Event())
     return station

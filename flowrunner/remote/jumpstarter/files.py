@@ -29,15 +29,12 @@ class FilesFacade(Facade):
         self.serve(get_created_resources=self.created, register_path=self.register)
 
     async def open(self, path: str, mode: Literal["rb", "wb"]) -> str:
-        size = None
-        if mode == "rb":
-            found: FileStat = await self.part.stat(path)
-            if found.directory:
-                raise ValueError(f"'{path}' is a folder")
-            size = found.size
-        else:
-            await self.part.write(path, _nothing())
-        return self._files.add(OpenFile(self.part, path, size))
+        if mode == "wb":
+            return self._files.add(OpenFile(self.part, path, None))
+        found: FileStat = await self.part.stat(path)
+        if found.directory:
+            raise ValueError(f"'{path}' is a folder")
+        return self._files.add(OpenFile(self.part, path, found.size))
 
     async def file_read(self, fd: UUID, dst: Handle) -> None:
         file = self._files[fd]
@@ -55,7 +52,7 @@ class FilesFacade(Facade):
         return self._files[fd].at
 
     async def file_close(self, fd: UUID) -> None:
-        self._files[fd].closed = True
+        await self._files[fd].close()
 
     async def file_closed(self, fd: UUID) -> bool:
         return self._files[fd].closed
@@ -144,11 +141,6 @@ FLAGS = (
     "presign_write", "shared", "blocking",
 )  # fmt: skip
 SIZES = ("write_multi_max_size", "write_multi_min_size", "write_total_max_size")
-
-
-async def _nothing() -> AsyncGenerator[bytes, None]:
-    return
-    yield b""
 
 
 def _folder(path: str) -> str:

@@ -23,6 +23,7 @@ class OpenFile:
         self.closed = False
         self._files = files
         self._size = size
+        self._written = False
 
     @property
     def readable(self) -> bool:
@@ -48,7 +49,14 @@ class OpenFile:
             BenchError: it is not open for writing.
         """
         self._check(reading=False)
-        self.at += await self._files.write(self.path, chunks, append=self.at > 0)
+        self.at += await self._files.write(self.path, chunks, append=self._written)
+        self._written = True
+
+    async def close(self) -> None:
+        """Close it; one that was to be written and was not is there now, and empty."""
+        if not (self.readable or self._written or self.closed):
+            await self.write(_nothing())
+        self.closed = True
 
     def seek(self, to: int, whence: int) -> int:
         """Move the position: from the start (0), from where it is (1), from the end (2). Returns where it is then.
@@ -89,3 +97,8 @@ class OpenFiles:
             raise BenchError(f"no file is open as {uuid}", blame="config", help="open it again")
         self._files.move_to_end(uuid)
         return self._files[uuid]
+
+
+async def _nothing() -> AsyncGenerator[bytes, None]:
+    return
+    yield b""

@@ -93,9 +93,9 @@ async def test_a_link_leads_nowhere_out(tmp_path: Path) -> None:
             ):
                 with pytest.raises(BenchError, match=r"leads (out|in a circle)"):
                     await attempt
-        for attempt in (files.list("out"), files.copy("one", "in/copy"), files.rename("in", "out/in")):
+        for refused in (files.list("out"), files.copy("one", "in/copy"), files.rename("in", "out/in")):
             with pytest.raises(BenchError):
-                await attempt
+                await refused
         assert {entry.path async for entry in files.scan()} == {"in", "inner"}
         await files.write_bytes("inner/file", b"fine")
         assert (root / "in/file").read_bytes() == b"fine"
@@ -160,9 +160,9 @@ async def test_webdav_does_all(tmp_path: Path) -> None:
 
 async def test_s3_does_all_and_presigns() -> None:
     with s3_server("lab") as url:
-        keys = {"access_key_id": S3_KEYS["aws_access_key_id"], "secret_access_key": S3_KEYS["aws_secret_access_key"]}
-        fixed = {"bucket": "lab", "endpoint": url, "region": "us-east-1", "disable_config_load": True, **keys}
-        async with store("s3", root="board-7", **fixed) as files:
+        keys = {name.removeprefix("aws_"): value for name, value in S3_KEYS.items()}
+        where = {"bucket": "lab", "endpoint": url, "region": "us-east-1"}
+        async with store("s3", root="board-7", disable_config_load=True, **where, **keys) as files:
             await exercise(files)
             await files.write_bytes("large", CONTENT * 7)
             assert await files.hash("large") == await files.hash("large")

@@ -7,12 +7,13 @@ import subprocess
 import termios
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pexpect
 import pytest
 
-from tests.support.hands import Desk, line
+from tests.support.hands import FLOW, Desk, line
 
 LEFT = "\x02\x02\x02"
 
@@ -113,52 +114,73 @@ def test_an_image_is_flashed_and_dumped(desk: Desk) -> None:
     assert desk.device("disk", "dump", "/dev/full").returncode == 2
 
 
-def test_an_error_of_the_device_says_which_part_and_what_it_said(desk: Desk) -> None:
-    desk.write(desk.bench.replace("echo 5 0.1", "echo out of order >&2; exit 4"))
-    done = desk.flow("device", "-e", "bench.yaml", "power", "read", "-n", "1")
-    desk.write(desk.bench)
+def test_an_error_of_the_device_says_which_part_and_what_it_said(own: Desk) -> None:
+    own.write(own.bench.replace("echo 5 0.1", "echo out of order >&2; exit 4"))
+    done = own.flow("device", "-e", "bench.yaml", "power", "read", "-n", "1")
     assert done.returncode == 3
     assert "out of order" in done.stderr
 
 
-def test_a_pipe_copies_both_ways_until_the_device_closes(desk: Desk) -> None:
+@contextmanager
+def piped(desk: Desk, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    """`console pipe` with pipes at both ends."""
     process = subprocess.Popen(
-        ["flow", "device", "-e", desk.socket, "console", "pipe"], cwd=desk.folder, env=desk.environment(), text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [*FLOW, "device", "-e", desk.socket, "console", "pipe", *options], cwd=desk.folder, text=True,
+        env=desk.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    assert process.stdin
-    process.stdin.write("marco\n")
-    process.stdin.flush()
-    assert line(process) == "marco\n"
-    process.terminate()
-    process.communicate(timeout=10)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def test_a_pipe_copies_both_ways(desk: Desk) -> None:
+    with piped(desk) as process:
+        assert process.stdin
+        assert line(process) == "ready\n"
+        process.stdin.write("marco\n")
+        process.stdin.flush()
+        assert line(process) == "marco\n"
     assert process.returncode == 128 + signal.SIGTERM
 
 
 def test_a_pipe_can_write_a_file_and_can_end_with_its_input(desk: Desk) -> None:
-    (desk.folder / "log").write_text("before\n")
-    process = desk.start("device", "-e", desk.socket, "console", "pipe", "-o", "log", "--append", "--no-input")
-    try:
-        deadline = time.monotonic() + 10
-        sent = desk.folder / "log"
-        writer = desk.flow("device", "-e", desk.socket, "console", "pipe", "-o", "log", "--no-output")
-        assert writer.returncode == 2 and "--no-output and --output exclude each other" in writer.stderr
-        assert sent.read_text().startswith("before\n") and time.monotonic() < deadline
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
+    log = desk.folder / "log"
+    log.write_text("before\n")
+    with piped(desk, "-o", "log", "--append", "--no-input"):
+        deadline = time.monotonic() + 20
+        while log.read_text() != "before\nready\n":
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.01)
     quick = desk.device("console", "pipe", "--no-output", input="fire and forget\n")
-    assert (quick.returncode, quick.stdout) == (0, "")
+    assert (quick.returncode, quick.stdout, quick.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--append"], "--append needs --output FILE"),
+        (["--no-output", "-o", "x"], "--no-output and --output exclude each other"),
+        (["--no-output", "--no-input"], "--no-output needs standard input"),
+    ],
+)
+def test_options_of_a_pipe_that_exclude_each_other_are_refused(desk: Desk, options: list[str], said: str) -> None:
+    done = desk.device("console", "pipe", *options)
+    assert done.returncode == 2
+    assert said in done.stderr
 
 
 def test_a_console_is_a_terminal_to_the_device_and_gives_it_back(desk: Desk) -> None:
     terminal = desk.terminal("device", "-e", desk.socket, "console", "console")
     terminal.expect_exact("connected to console; Ctrl-B three times leaves")
+    terminal.expect_exact("ready")
     wait_raw(terminal, True)
     terminal.send("a\x03b\x02\x02c")
     terminal.expect_exact("a\x03b\x02\x02c")
     terminal.send(LEFT)
     terminal.expect_exact("left console")
+    wait_raw(terminal, False)
     assert ending(terminal) == 0
 
 
