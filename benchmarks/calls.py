@@ -78,7 +78,16 @@ def _round(folder: Path) -> Iterator[tuple[str, Figures]]:
     if (PEERS / "jmp").exists():
         (folder / "theirs.yaml").write_text(THEIRS)
         inside = 'exec "$0" -m benchmarks._calls_client "$JUMPSTARTER_HOST" jumpstarter'
-        shell = [PEERS / "jmp", "shell", "--exporter-config", folder / "theirs.yaml", "--", "sh", "-c", inside]
+        shell: list[str | Path] = [
+            PEERS / "jmp",
+            "shell",
+            "--exporter-config",
+            folder / "theirs.yaml",
+            "--",
+            "sh",
+            "-c",
+            inside,
+        ]
         yield "theirs", _figures(_run([*shell, sys.executable]))
 
 

@@ -8,59 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
 import grpc.aio
 
 from benchmarks._streams_far_end import HEAD
-from benchmarks.harness import PEERS, Row, flow
+from benchmarks._streams_served import FOLDER, HERE, Places, served
+from benchmarks.harness import PEERS, Row
 from flowrunner.interface import ByteStream
 from flowrunner.remote.client.streams import sending, stream
 from flowrunner.remote.values import to_value
 from flowrunner.remote.wire import NAME, Empty, messages, services
 
-HERE = Path(__file__).parent
-FOLDER = Path(".cache/streams").absolute()
 MIB = 1 << 20
 SIZE = 256 * MIB
 TRIPS = 500
 RUNS = 3
 LOOP = asyncio.Runner()
 """grpc.aio knows one loop in a process."""
-
-OURS = """
-export:
-  net: {{type: network.tcp, config: {{host: 127.0.0.1, port: {port}}}}}
-  disk: {{type: storage.file, config: {{path: {folder}/ours}}}}
-"""
-THEIRS = """
-apiVersion: jumpstarter.dev/v1alpha1
-kind: ExporterConfig
-metadata: {{namespace: default, name: bench}}
-endpoint: ""
-token: ""
-export:
-  net: {{type: jumpstarter_driver_network.driver.TcpNetwork, config: {{host: 127.0.0.1, port: {port}}}}}
-  files: {{type: jumpstarter_driver_opendal.driver.Opendal, config: {{scheme: fs, kwargs: {{root: {folder}}}}}}}
-"""
-
-
-@dataclass(frozen=True)
-class Places:
-    """The sockets and ports of those who serve; no peer is installed when `theirs` is 0."""
-
-    ours: int
-    bare: int
-    theirs: int
 
 
 def measure() -> Iterator[Row]:
@@ -74,13 +45,19 @@ def measure() -> Iterator[Row]:
             ("echo, chunks of 4 KiB", "echo", 1 << 12, 100.0),
         ):
             size = SIZE if chunk > 1 << 12 else SIZE // 4
-            yield from rows(
-                name, places, kind, size, chunk, lambda seconds, size=size: size / 1e6 / seconds, "MB/s", goal
-            )
-        yield from rows(
-            "a lone byte there and back", places, "byte", TRIPS, 1, lambda seconds: seconds * 1e6, "us", None
-        )
+            yield from rows(name, places, kind, size, chunk, partial(rate, size), "MB/s", goal)
+        yield from rows("a lone byte there and back", places, "byte", TRIPS, 1, microseconds, "us", None)
         yield from files(places)
+
+
+def rate(size: int, seconds: float) -> float:
+    """Megabytes a second."""
+    return size / 1e6 / seconds
+
+
+def microseconds(seconds: float) -> float:
+    """The same, in the unit of a round trip."""
+    return seconds * 1e6
 
 
 def rows(
@@ -93,9 +70,8 @@ def rows(
         "bare grpc.aio": lambda: LOOP.run(bare(places, kind, size, chunk)),
     }
     if places.theirs:
-        contenders["Jumpstarter"] = lambda: (
-            theirs(places, kind, size if kind == "byte" else size // 4, str(chunk)) * (1 if kind == "byte" else 4)
-        )
+        share = 1 if kind == "byte" else 4  # it takes its time
+        contenders["Jumpstarter"] = lambda: share * theirs(places, kind, size // share, str(chunk))
     yield from table(f"streams: {name}", contenders, unit_of, unit, goal)
 
 
@@ -111,7 +87,7 @@ def files(places: Places) -> Iterator[Row]:
     if places.theirs:
         contenders["Jumpstarter"] = lambda: theirs(places, "file", 0, str(source))
     name = "streams: 256 MiB file to the exporter's disk"
-    yield from table(name, contenders, lambda seconds: SIZE / 1e6 / seconds, "MB/s", 350)
+    yield from table(name, contenders, partial(rate, SIZE), "MB/s", 350)
 
 
 def table(
@@ -238,63 +214,8 @@ def theirs(places: Places, kind: str, size: int, chunk: str) -> float:
         "JMP_DRIVERS_ALLOW": "UNSAFE",
         "JMP_GRPC_INSECURE": "1",
     }
-    command = [PEERS / "python", HERE / "_streams_peer.py", kind, str(size), chunk]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables, timeout=600)
+    command: list[str | Path] = [PEERS / "python", HERE / "_streams_peer.py", kind, str(size), chunk]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables}, timeout=600)
     if done.returncode:
         raise RuntimeError(f"the peer's client failed: {done.stderr[-800:]}")
     return float(done.stdout.splitlines()[-1])
-
-
-@contextmanager
-def served() -> Iterator[Places]:
-    """Start all that serves; leaving ends it."""
-    far_end = str(HERE / "_streams_far_end.py")
-    with ExitStack() as stack:
-        tcp = stack.enter_context(started([sys.executable, far_end, "tcp"]))
-        plain = stack.enter_context(started([sys.executable, far_end, "bare"]))
-        (FOLDER / "ours.yaml").write_text(OURS.format(port=tcp, folder=FOLDER))
-        (FOLDER / "theirs.yaml").write_text(THEIRS.format(port=tcp, folder=FOLDER))
-        port, peer = free_port(), free_port()
-        run = [str(flow()), "exporter", "run", str(FOLDER / "ours.yaml"), "--insecure", "--no-supervise"]
-        stack.enter_context(running([*run, "--listen", f"127.0.0.1:{port}"], port))
-        if (PEERS / "jmp").exists():
-            run = [str(PEERS / "jmp"), "run", "--exporter-config", str(FOLDER / "theirs.yaml"), "--tls-grpc-insecure"]
-            stack.enter_context(running([*run, "--tls-grpc-listener", f"127.0.0.1:{peer}"], peer))
-        yield Places(port, plain, peer if (PEERS / "jmp").exists() else 0)
-
-
-@contextmanager
-def started(command: list[str]) -> Iterator[int]:
-    """A process that prints its port."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.kill()
-
-
-@contextmanager
-def running(command: list[str], port: int) -> Iterator[None]:
-    """A process that listens on a port some time after its start."""
-    with (FOLDER / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            for _ in range(300):
-                try:
-                    socket.create_connection(("127.0.0.1", port)).close()
-                    break
-                except OSError:
-                    time.sleep(0.1)
-            else:
-                raise RuntimeError(f"{command[0]} does not listen: {(FOLDER / 'log').read_text()[-800:]}")
-            yield
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

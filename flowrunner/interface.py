@@ -129,8 +129,15 @@ def offered(kind: type) -> tuple[type[Interface], ...]:
 
 def _remote(method: Callable[..., Any], name: str, kind: CallKind, transport: Transport) -> Callable[..., Any]:
     signature = inspect.signature(method)
+    _, *parameters = signature.parameters.values()
+    names = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+    required = (
+        sum(each.default is each.empty for each in parameters) if len(names) == len(parameters) else len(names) + 1
+    )
 
     def bind(self: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        if not kwargs and required <= len(args) <= len(names):
+            return dict(zip(names, args, strict=False))  # what `Signature.bind` finds too, in twenty times the time
         arguments = dict(signature.bind(self, *args, **kwargs).arguments)
         del arguments["self"]
         return arguments

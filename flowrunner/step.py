@@ -87,6 +87,10 @@ class Context(ABC):
         """The client of the step's device that offers one of `wanted`; `path` names a part of it."""
 
     @abstractmethod
+    def locate(self, *wanted: type[Interface], path: str | None = None) -> str:
+        """The full path, such as `dut.tftp`, of the part whose client `use` gives."""
+
+    @abstractmethod
     def find(self, path: str) -> Any:
         """The client at a full path such as `dut.power`, whatever it offers."""
 

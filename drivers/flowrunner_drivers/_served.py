@@ -26,7 +26,7 @@ from flowrunner_drivers._files.tracked import TrackedFiles
 BEYOND = (("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INET6))
 """Addresses that nobody has (RFC 5737, RFC 3849): the way to them is that to the rest of the world."""
 
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with
+EVERYWHERE = ("0.0.0.0", "::")
 
 
 class ServerConfig(Config):

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import anyio
 
 from flowrunner.bench.blame import blamed
-from flowrunner.bench.calling import Calling, OnLog, calling
+from flowrunner.bench.calling import CALLING, Calling, OnLog, calling
 from flowrunner.interface import ByteStream, Transport, end_sending, has_borders
 
 Guard = Callable[[], None]
@@ -35,11 +35,18 @@ class Traced:
         self.guards = guards
         self.on_call = on_call
         self.on_log = on_log
+        self._callings: dict[str, Calling] = {}
 
     async def call(self, method: str, arguments: Mapping[str, Any]) -> Any:
-        with self.named(method):
+        # As with `named`, whose two generators cost more than all else here.
+        token = CALLING.set(self.now(method))
+        try:
             self._begin(method, arguments)
             return await self.inner.call(method, arguments)
+        except Exception as error:  # noqa: BLE001 - a driver is anyone's code
+            self.blame(error, method)
+        finally:
+            CALLING.reset(token)
 
     async def iterate(self, method: str, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         with self.named(method):
@@ -76,10 +83,17 @@ class Traced:
     def named(self, method: str) -> Iterator[None]:
         """The driver works inside: what it logs is its own, and each error that passes is completed."""
         try:
-            with calling(Calling(self.driver, self.type, method, self.on_log)):
+            with calling(self.now(method)):
                 yield
         except Exception as error:  # noqa: BLE001 - a driver is anyone's code
             self.blame(error, method)
+
+    def now(self, method: str) -> Calling:
+        """What the driver is busy with during a call."""
+        found = self._callings.get(method)
+        if found is None:
+            found = self._callings[method] = Calling(self.driver, self.type, method, self.on_log)
+        return found
 
     def blame(self, error: Exception, method: str) -> NoReturn:
         """Raise `error` as one of ours."""
@@ -112,7 +126,7 @@ class _Opened(AbstractAsyncContextManager[ByteStream]):
     ) -> bool | None:
         transport = self._transport
         try:
-            with calling(Calling(transport.driver, transport.type, self._method, transport.on_log)):
+            with calling(transport.now(self._method)):
                 return await self._inner.__aexit__(kind, error, traceback)
         except Exception as raised:  # noqa: BLE001 - a driver is anyone's code
             if raised is error or (isinstance(raised, ExceptionGroup) and error in raised.exceptions):
@@ -127,7 +141,7 @@ class _Connection:
         self._transport = transport
         self._method = method
         self._inner = inner
-        self._calling = Calling(transport.driver, transport.type, method, transport.on_log)
+        self._calling = transport.now(method)
         self.datagrams = has_borders(inner)
 
     async def receive(self) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -147,19 +146,13 @@ async def _write(handle: int, data: bytes) -> None:
 
 
 async def _typed(handle: int) -> AsyncIterator[bytes]:
-    """What is typed, as soon as it is."""
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(handle, ready.set)
-    try:
+    """What is typed, as soon as it is; the end when the terminal is gone."""
+    with suppress(OSError):
         while True:
-            await ready.wait()
-            ready.clear()
+            await anyio.wait_readable(handle)
             if not (data := os.read(handle, READ)):
                 return
             yield data
-    finally:
-        loop.remove_reader(handle)
 
 
 async def _read(handle: int) -> AsyncIterator[bytes]:

@@ -126,6 +126,15 @@ class UbootShell:
             help="is its prompt there (uboot.interrupt), is the line longer than it takes (CONFIG_SYS_CBSIZE)?",
         )  # fmt: skip
 
+    async def tried(self, command: str, tries: int) -> Ran:
+        """Run one line until it exits 0, so many times at most; returns how it went the last time."""
+        ran = await self.run(command)
+        for _ in range(tries - 1):
+            if not ran.status:
+                break
+            ran = await self.run(command)
+        return ran
+
     async def checked(self, command: str) -> str:
         """Run one line and return what it printed.
 
@@ -155,10 +164,7 @@ class UbootShell:
         autoload = await self.get("autoload")
         await self.set("autoload", "no")
         try:
-            for left in reversed(range(tries)):
-                ran = await self.run("dhcp")
-                if not ran.status or not left:
-                    break
+            ran = await self.tried("dhcp", tries)
         finally:
             await self.set("autoload", autoload)
         ip = await self.get("ipaddr")

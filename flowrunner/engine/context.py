@@ -67,6 +67,11 @@ class StepContext(Context):
         node = held.lease.device.at(held.lease.device.find(*wanted, path=part))
         return cast("I", node.client)
 
+    def locate(self, *wanted: type[Interface], path: str | None = None) -> str:
+        held, part = self._held(path)
+        found = held.lease.device.find(*wanted, path=part)
+        return f"{held.role}.{found}" if found else held.role
+
     def find(self, path: str) -> Any:
         role, _, part = path.partition(".")
         return self._role(role).lease.device.at(part).client

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 from flowrunner.engine.lab import Waiting
+from flowrunner.errors import BenchError
 from flowrunner.lab.exporter import LabExporter, LocalExporter, RemoteExporter
 from flowrunner.lab.far import RemoteHold
 from flowrunner.lab.flock import LockFile
 from flowrunner.lab.hold import Hold, LocalHold, Told
-from flowrunner.lab.locks import Claim, Locks, lock_name
+from flowrunner.lab.locks import Blocked, Claim, Locks, lock_name
+from flowrunner.lab.matching import match
 from flowrunner.pipeline.plan import DeviceRequest
+
+Fitting = Mapping[str, Sequence[LabExporter]]
+
+
+class _InUseError(Exception):
+    """Somebody has what is wanted; `identity` is the remote exporter's, None for a lock of this machine."""
+
+    def __init__(self, identity: str | None) -> None:
+        super().__init__(identity)
+        self.identity = identity
 
 
 class Queue:
@@ -31,51 +44,99 @@ class Queue:
         self._waiting(role, owner, position)
 
 
-async def acquire(
-    stack: AsyncExitStack, fitting: Mapping[str, Sequence[LabExporter]], requests: Sequence[DeviceRequest],
-    folder: Callable[[], Path], told: Told, queue: Queue, *, shared: bool,
-) -> list[Hold]:  # fmt: skip
-    """One of those that fit for each role, all or none; `stack` frees all of it.
+@dataclass(frozen=True, slots=True)
+class Acquiring:
+    """What is wanted, by whom. `folder` finds the folder of the locks; Jumpstarter may work beside `shared` leases."""
 
-    Nobody waits here for a lock of this machine while he has a remote exporter, and nobody for a remote one while he
-    has another that comes later: so no two wait for each other.
+    requests: Sequence[DeviceRequest]
+    folder: Callable[[], Path]
+    told: Told
+    queue: Queue
+    shared: bool
 
-    Raises:
-        BenchError: a remote exporter refused, or could not be reached.
-    """
-    if not requests:
-        return []
-    holds = await _lock(stack, fitting, requests, folder, told, queue, shared=shared)
-    far = [hold for hold in holds if isinstance(hold, RemoteHold)]
-    for hold in far:
-        await hold.connect(stack)
-    for hold in sorted(far, key=lambda hold: hold.order):
-        await hold.take(stack, partial(queue.tell, hold.request.role))
-    return holds
+    async def acquire(self, stack: AsyncExitStack, fitting: Fitting) -> list[Hold]:
+        """One of those that fit for each role, all or none; `stack` frees all of it.
+
+        Those that are free are taken before any is waited for. Nobody waits here for a lock of this machine while he
+        has a remote exporter, and nobody for a remote one while he has another that comes later: so no two wait for
+        each other.
+
+        Raises:
+            BenchError: a remote exporter refused, or could not be reached.
+        """
+        if not self.requests:
+            return []
+        left: Fitting | None = fitting if _choice(fitting) else None
+        while left and match({role: [e.identity for e in found] for role, found in left.items()}):
+            try:
+                return await self._attempt(stack, left, patient=False)
+            except _InUseError as error:
+                busy = error.identity
+                left = busy and {role: [e for e in found if e.identity != busy] for role, found in left.items()} or None
+        return await self._attempt(stack, fitting, patient=True)
+
+    async def _attempt(self, stack: AsyncExitStack, fitting: Fitting, *, patient: bool) -> list[Hold]:
+        """Get them; all that was got is given back when that fails. Only who is `patient` waits."""
+        async with AsyncExitStack() as mine:
+            holds = await self._lock(mine, fitting, patient=patient)
+            far = [hold for hold in holds if isinstance(hold, RemoteHold)]
+            for hold in far:
+                await self._connect(mine, hold, patient=patient)
+            for hold in sorted(far, key=lambda hold: hold.order):
+                await self._take(mine, hold, patient=patient)
+            await stack.enter_async_context(mine.pop_all())
+            return holds
+
+    async def _lock(self, stack: AsyncExitStack, fitting: Fitting, *, patient: bool) -> list[Hold]:
+        def blocked(by: Blocked) -> None:
+            if not patient:
+                raise _InUseError(None)
+            self.queue.tell(by.role, by.owner, by.position)
+
+        exporters = {lock_name(e.identity): e for found in fitting.values() for e in found}
+        claims = [Claim(role, tuple(lock_name(e.identity) for e in found)) for role, found in fitting.items()]
+        held = await Locks(self.folder()).acquire(claims, str(self.told.owner), blocked)
+        for _, lock in held.values():
+            stack.callback(lock.free)
+        holds = []
+        for request in self.requests:
+            name, lock = held[request.role]
+            hold = self._hold(request, exporters[name], lock)
+            stack.callback(hold.end)
+            holds.append(hold)
+        return holds
+
+    async def _connect(self, stack: AsyncExitStack, hold: RemoteHold, *, patient: bool) -> None:
+        try:
+            await hold.connect(stack)
+        except BenchError as error:
+            if patient:
+                raise
+            raise _InUseError(hold.identity) from error  # another one may do
+
+    async def _take(self, stack: AsyncExitStack, hold: RemoteHold, *, patient: bool) -> None:
+        def waiting(owner: str, position: int) -> None:
+            if patient:
+                self.queue.tell(hold.request.role, owner, position)
+            else:
+                limit.reschedule(0)
+
+        limit = asyncio.timeout(None)
+        try:
+            async with limit:
+                await hold.take(stack, waiting)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise _InUseError(hold.identity) from error
+
+    def _hold(self, request: DeviceRequest, exporter: LabExporter, lock: LockFile) -> Hold:
+        if isinstance(exporter, RemoteExporter):
+            return RemoteHold(request, exporter, lock, self.told, shared=self.shared)
+        assert isinstance(exporter, LocalExporter)
+        return LocalHold(request, exporter, lock, self.told)
 
 
-async def _lock(
-    stack: AsyncExitStack, fitting: Mapping[str, Sequence[LabExporter]], requests: Sequence[DeviceRequest],
-    folder: Callable[[], Path], told: Told, queue: Queue, *, shared: bool,
-) -> list[Hold]:  # fmt: skip
-    exporters = {lock_name(e.identity): e for found in fitting.values() for e in found}
-    claims = [Claim(role, tuple(lock_name(e.identity) for e in found)) for role, found in fitting.items()]
-    held = await Locks(folder()).acquire(
-        claims, str(told.owner), lambda blocked: queue.tell(blocked.role, blocked.owner, blocked.position)
-    )
-    for _, lock in held.values():
-        stack.callback(lock.free)
-    holds = []
-    for request in requests:
-        name, lock = held[request.role]
-        hold = _hold(request, exporters[name], lock, told, shared=shared)
-        stack.callback(hold.end)
-        holds.append(hold)
-    return holds
-
-
-def _hold(request: DeviceRequest, exporter: LabExporter, lock: LockFile, told: Told, *, shared: bool) -> Hold:
-    if isinstance(exporter, RemoteExporter):
-        return RemoteHold(request, exporter, lock, told, shared=shared)
-    assert isinstance(exporter, LocalExporter)
-    return LocalHold(request, exporter, lock, told)
+def _choice(fitting: Fitting) -> bool:
+    """Whether a remote exporter may be left for another one."""
+    return any(len(found) > 1 and any(isinstance(e, RemoteExporter) for e in found) for found in fitting.values())

@@ -37,6 +37,11 @@ class RemoteHold(Hold):
         self._held: RemoteLease | None = None
 
     @property
+    def identity(self) -> str:
+        """The exporter's."""
+        return self._exporter.identity
+
+    @property
     def order(self) -> tuple[str, str]:
         """Everyone takes exporters in this order: it is their own names that count, not how one reaches them."""
         assert self._remote

@@ -10,7 +10,7 @@ from pathlib import Path
 from flowrunner.bench.traced import OnCall
 from flowrunner.engine.lab import Lease, LeaseTimeout, OnLog, Owner, Waiting
 from flowrunner.errors import BenchError, PipelineError, PipelineErrors
-from flowrunner.lab.acquire import Queue, acquire
+from flowrunner.lab.acquire import Acquiring, Queue
 from flowrunner.lab.exporter import LabExporter, RemoteExporter
 from flowrunner.lab.fitting import Catalogue
 from flowrunner.lab.hold import Hold, Told
@@ -107,7 +107,8 @@ class StaticLab:
             async with asyncio.timeout(queue_timeout) as limit, AsyncExitStack() as stack:
                 fitting = {request.role: self._fitting(request, requests) for request in requests}
                 told = Told(owner, on_log, self.on_call)
-                holds = await acquire(stack, fitting, requests, self._folder, told, queue, shared=self.shared)
+                wanted = Acquiring(requests, self._folder, told, queue, self.shared)
+                holds = await wanted.acquire(stack, fitting)
                 limit.reschedule(None)
                 for hold in holds:
                     self._holds[hold.lease.name] = hold

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 from contextlib import suppress
 
 import anyio
@@ -72,6 +73,12 @@ class SocketStream:
         if not self.datagrams:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Close the socket so that its far end sees an error, where its kind can tell one."""
+        with suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
     def close(self) -> None:
         """Close the socket; who waits for it is woken."""

@@ -5,4 +5,4 @@ import os
 # grpc reads these once, while it is imported. Its handlers around fork() are for children that go on using it: ours
 # start other programs at once. Its own log would land in the middle of ours.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -3,46 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import inf
-from typing import Protocol
 
 import anyio
 
 from flowrunner.errors import BenchError, FlowrunnerError
-from flowrunner.remote.frames import FRAME, GOAWAY, FrameType, data_frame, read_frame
-
-BUFFER = FRAME
-"""Bytes that wait in each direction before who sends them has to wait."""
-
-OVERHEAD = 64
-"""Bytes that a datagram takes besides its content; so empty ones fill the buffer, too."""
-
-
-class Wire(Protocol):
-    """One rpc, carrying whole messages."""
-
-    async def read(self) -> bytes | None:
-        """The next message; None when the far end has sent all.
-
-        Raises:
-            FlowrunnerError: the rpc broke.
-        """
-        ...
-
-    async def write(self, message: bytes) -> None:
-        """Send a message, and wait while the far end does not take it.
-
-        Raises:
-            FlowrunnerError: the rpc broke.
-        """
-        ...
-
-    async def done_writing(self) -> None:
-        """Say that no message follows, where the rpc can say so."""
-        ...
+from flowrunner.remote.frame_buffer import Inbox, Outbox
+from flowrunner.remote.frames import FRAME, GOAWAY, FrameType, Wire, read_frame
 
 
 class FrameStream:
@@ -56,9 +25,7 @@ class FrameStream:
     def __init__(self, wire: Wire, *, datagrams: bool = False) -> None:
         self.datagrams = datagrams
         self._wire = wire
-        self._inbox: deque[bytes] = deque()
-        self._outbox: deque[bytes | memoryview] = deque()
-        self._in_size = self._out_size = 0
+        self._inbox, self._outbox = Inbox(datagrams=datagrams), Outbox(datagrams=datagrams)
         self._at_eof = False
         self._sent_at = -inf
         self._ended: FlowrunnerError | anyio.EndOfStream | None = None
@@ -82,14 +49,7 @@ class FrameStream:
             self._arrived.clear()
             await self._arrived.wait()
         self._emptied.set()
-        if self.datagrams or len(self._inbox) == 1:
-            data = self._inbox.popleft()
-            self._in_size -= len(data) + OVERHEAD
-            return data
-        data = b"".join(self._inbox)
-        self._inbox.clear()
-        self._in_size = 0
-        return data
+        return self._inbox.take()
 
     async def send(self, data: bytes, /) -> None:
         """Send all of `data`; it is on its way, or waits for what was sent before.
@@ -101,7 +61,7 @@ class FrameStream:
         """
         if self.datagrams and len(data) > FRAME:
             raise BenchError(f"a datagram of {len(data)} bytes is larger than {FRAME}", blame="config")
-        while self._out_size >= BUFFER and not (self._broken or self._at_eof):
+        while self._outbox.full and not (self._broken or self._at_eof):
             self._room.clear()
             await self._room.wait()
         if self._at_eof:
@@ -109,8 +69,7 @@ class FrameStream:
         if self._broken:
             raise anyio.BrokenResourceError(self._broken.what) from self._broken
         if data or self.datagrams:
-            self._outbox.append(data if isinstance(data, bytes) else bytes(data))
-            self._out_size += len(data) + OVERHEAD
+            self._outbox.put(data if isinstance(data, bytes) else bytes(data))
             self._flushed.clear()
             self._waiting.set()
 
@@ -179,7 +138,7 @@ class FrameStream:
         try:
             while self._outbox or not self._at_eof:
                 if self._outbox:
-                    await self._wire.write(self._next_frame())
+                    await self._wire.write(self._outbox.frame())
                     self._sent_at = anyio.current_time()
                     self._room.set()
                     continue
@@ -197,28 +156,11 @@ class FrameStream:
 
     async def _keep(self, payload: bytes) -> None:
         """Keep `payload` for who receives, and wait while that one is slow."""
-        self._inbox.append(payload)
-        self._in_size += len(payload) + OVERHEAD
+        self._inbox.put(payload)
         self._arrived.set()
-        while self._in_size >= BUFFER:
+        while self._inbox.full:
             self._emptied.clear()
             await self._emptied.wait()
-
-    def _next_frame(self) -> bytes:
-        """What waits, as far as one frame takes it."""
-        pieces = [self._outbox.popleft()]
-        size = len(pieces[0])
-        while size < FRAME and self._outbox and not self.datagrams:
-            pieces.append(self._outbox.popleft())
-            size += len(pieces[-1])
-        self._out_size -= size + OVERHEAD * len(pieces)
-        if size > FRAME:
-            last = memoryview(pieces[-1])
-            fits = len(last) - (size - FRAME)
-            pieces[-1], size = last[:fits], FRAME
-            self._outbox.appendleft(last[fits:])
-            self._out_size += len(last) - fits + OVERHEAD
-        return data_frame(pieces, size)
 
     def _end(self, why: FlowrunnerError | anyio.EndOfStream) -> None:
         """Nothing more comes; what came can still be received. After an error nothing can be sent either."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import Protocol
 
 from flowrunner.remote.wire import router
 
@@ -36,6 +37,30 @@ RST_STREAM = b"\x10\x03"
 """The stream broke."""
 
 _PAYLOAD = 0x0A  # field 1, length-delimited
+
+
+class Wire(Protocol):
+    """One rpc, carrying whole messages."""
+
+    async def read(self) -> bytes | None:
+        """The next message; None when the far end has sent all.
+
+        Raises:
+            FlowrunnerError: the rpc broke.
+        """
+        ...
+
+    async def write(self, message: bytes) -> None:
+        """Send a message, and wait while the far end does not take it.
+
+        Raises:
+            FlowrunnerError: the rpc broke.
+        """
+        ...
+
+    async def done_writing(self) -> None:
+        """Say that no message follows, where the rpc can say so."""
+        ...
 
 
 def data_frame(pieces: Iterable[bytes | memoryview], size: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from flowrunner.remote.wire import ListValue, Struct, Value
+from flowrunner.remote.wire import ListValue, NullValue, Struct, Value
 
 EXACT = 2**53
 """Whole numbers up to this survive as a double."""
@@ -22,7 +22,7 @@ def to_value(data: Any) -> Value:
     """
     match data:
         case None:
-            return Value(null_value=0)
+            return Value(null_value=NullValue.NULL_VALUE)
         case bool():
             return Value(bool_value=data)
         case str():

@@ -2,6 +2,7 @@
 
 from google.protobuf.empty_pb2 import Empty as Empty
 from google.protobuf.struct_pb2 import ListValue as ListValue
+from google.protobuf.struct_pb2 import NullValue as NullValue
 from google.protobuf.struct_pb2 import Struct as Struct
 from google.protobuf.struct_pb2 import Value as Value
 from google.protobuf.timestamp_pb2 import Timestamp as Timestamp

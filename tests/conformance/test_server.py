@@ -38,9 +38,7 @@ async def test_says_where_its_files_are(rig: Rig, path: str, tmp_path: Path) -> 
 
 
 @over(FileServer)
-async def test_listens_from_the_start_and_can_be_stopped_and_started_twice(
-    rig: Rig, path: str, tmp_path: Path
-) -> None:
+async def test_listens_from_the_start_and_can_be_stopped_and_started_twice(rig: Rig, path: str, tmp_path: Path) -> None:
     async with opened(rig, tmp_path) as bench:
         server = bench.client(FileServer, path)
         port = await server.port()

@@ -76,6 +76,11 @@ class RecordingContext(Context):
         part = (path or "").removeprefix("dut").removeprefix(".")
         return cast("I", self._device.at(self._device.find(*wanted, path=part)).client)
 
+    def locate(self, *wanted: type[Interface], path: str | None = None) -> str:
+        assert self._device, "the test gave no device"
+        part = (path or "").removeprefix("dut").removeprefix(".")
+        return f"dut.{self._device.find(*wanted, path=part)}"
+
     def find(self, path: str) -> Any:
         assert self._device, "the test gave no device"
         return self._device.at(path.partition(".")[2]).client

@@ -35,7 +35,9 @@ class Exporter:
 
 
 @contextmanager
-def exporter(file: Path, folder: Path, *, within: Sequence[str] = (), host: str = "127.0.0.1") -> Iterator[Exporter]:
+def exporter(
+    file: Path, folder: Path, *, within: Sequence[str] = (), host: str = "127.0.0.1", passphrase: str | None = None
+) -> Iterator[Exporter]:
     """Serve the bench of `file`; its socket is in `folder`. `within` is a command that runs it, such as `ip netns exec`.
 
     At the end it is asked to stop, and must do so in peace.
@@ -45,7 +47,8 @@ def exporter(file: Path, folder: Path, *, within: Sequence[str] = (), host: str 
             *within, sys.executable, "-m", "flowrunner", "exporter", "run", str(file), "--insecure", "--no-supervise", "--format", "json",
             "--listen", f"unix:{folder}/s", "--listen", f"{host}:0",
         ],
-        stdout=subprocess.PIPE, text=True, env={**clean(), "FLOW_LOCK_DIR": str(folder / "exporter-locks")},
+        stdout=subprocess.PIPE, text=True,
+        env={**clean(), "FLOW_LOCK_DIR": str(folder / "exporter-locks"), **({"FLOW_PASSPHRASE": passphrase} if passphrase else {})},
     )  # fmt: skip
     try:
         assert process.stdout

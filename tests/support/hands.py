@@ -104,12 +104,17 @@ class Desk:
                     process.kill()
             process.communicate()
 
-    def terminal(self, *arguments: str, **environment: str) -> pexpect.spawn[str]:
-        """Start `flow` in a terminal of its own."""
-        return pexpect.spawn(
+    @contextmanager
+    def terminal(self, *arguments: str, **environment: str) -> Iterator[pexpect.spawn[str]]:
+        """`flow` in a terminal of its own."""
+        terminal = pexpect.spawn(
             FLOW[0], [*FLOW[1:], *arguments], cwd=str(self.folder), timeout=START_LIMIT, encoding="utf-8",
             env=self.environment(**environment), dimensions=(30, 200),
         )  # fmt: skip
+        try:
+            yield terminal
+        finally:
+            terminal.close(force=True)
 
 
 def line(process: subprocess.Popen[str], *, error: bool = False) -> str:

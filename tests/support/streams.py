@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,10 +66,8 @@ async def listening(serve: Callable[[SocketStream], Awaitable[None]]) -> AsyncIt
 
     async def served(client: SocketStream) -> None:
         async with client:
-            try:
+            with suppress(anyio.BrokenResourceError):
                 await serve(client)
-            except anyio.BrokenResourceError:
-                pass
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, served)
@@ -118,3 +116,10 @@ async def routed(
                 yield Routed(channel, server, station, resources, uuid)
         finally:
             await server.stop(0)
+
+
+@asynccontextmanager
+async def echoing(folder: Path) -> AsyncIterator[Routed]:
+    """Serve one part that sends back what it gets."""
+    async with listening(echo) as port, routed(folder, {"connect": lambda: connected(port)}) as served:
+        yield served

@@ -1,20 +1,17 @@
-"""A TFTP client that does as it is told, also what no client should do, and a relay that loses, doubles and reorders."""
+"""A TFTP client that does as it is told, also what no client should do."""
 
 from __future__ import annotations
 
-import asyncio
-import random
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 RRQ, WRQ, DATA, ACK, ERROR, OACK = range(1, 7)
 
 
-def request(name: str | bytes, mode: str = "octet", operation: int = RRQ, **options: object) -> bytes:
+def request(name: str | bytes, mode: str = "octet", operation: int = RRQ, **options: Any) -> bytes:
     """A request as bytes."""
     raw = name if isinstance(name, bytes) else name.encode()
     fields = [raw, mode.encode(), *(str(part).encode() for pair in options.items() for part in pair)]
@@ -68,7 +65,7 @@ class Client:
 
     def fetch(
         self, name: str, mode: str = "octet", *, acks: Callable[[int], list[int]] = lambda n: [n], pause: float = 0.2,
-        **options: object,
+        **options: Any,
     ) -> bytes:  # fmt: skip
         """A whole file, as RFC 1350 and 7440 say; `acks` are the blocks that are acknowledged instead of one.
 
@@ -120,80 +117,3 @@ class Client:
                     self.send(ack(number))
             if len(data) < blksize:
                 return bytes(content)
-
-
-@dataclass
-class Lossy:
-    """A relay between TFTP clients and a server; each way, each packet may be lost, doubled, or late.
-
-    The figures are probabilities; `seed` makes them the same each time. The first `spared` packets each way of a
-    transfer get through.
-    """
-
-    server: tuple[str, int]
-    seed: int
-    lose: float = 0.0
-    double: float = 0.0
-    delay: float = 0.0
-    spared: int = 0
-    lost: int = 0
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[tuple[str, int]]:
-        """The address to ask instead of the server's."""
-        self._random = random.Random(self.seed)
-        self._transports: list[asyncio.DatagramTransport] = []
-        self._near: dict[tuple[Any, Any], asyncio.DatagramTransport] = {}
-        self._far: dict[Any, asyncio.DatagramTransport] = {}
-        front = await self._endpoint(self._asked)
-        try:
-            yield front.get_extra_info("sockname")[:2]
-        finally:
-            for transport in self._transports:
-                transport.close()
-
-    async def _endpoint(self, took: Callable[[bytes, Any], None]) -> asyncio.DatagramTransport:
-        class Protocol(asyncio.DatagramProtocol):
-            def datagram_received(self, data: bytes, addr: Any) -> None:
-                took(data, addr)
-
-        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Protocol, local_addr=("127.0.0.1", 0))
-        self._transports.append(transport)
-        return transport
-
-    def _asked(self, data: bytes, client: Any) -> None:
-        asyncio.ensure_future(self._ask(data, client))
-
-    async def _ask(self, data: bytes, client: Any) -> None:
-        if client not in self._far:
-            self._far[client] = await self._endpoint(lambda answer, tid: self._answered(answer, tid, client))
-        self._pass(self._far[client], data, self.server, number=0)
-
-    def _answered(self, data: bytes, tid: Any, client: Any) -> None:
-        asyncio.ensure_future(self._answer(data, tid, client))
-
-    async def _answer(self, data: bytes, tid: Any, client: Any) -> None:
-        if (client, tid) not in self._near:
-            counts = iter(range(1 << 30))
-            far = self._far[client]
-            near = await self._endpoint(lambda said, _: self._pass(far, said, tid, next(counts)))
-            self._near[client, tid] = near
-            self._counts = iter(range(1 << 30))
-        self._pass(self._near[client, tid], data, client, next(self._counts))
-
-    def _pass(self, transport: asyncio.DatagramTransport, data: bytes, to: Any, number: int) -> None:
-        if number >= self.spared and self._random.random() < self.lose:
-            self.lost += 1
-            return
-        copies = 2 if self._random.random() < self.double else 1
-        for _ in range(copies):
-            late = self._random.uniform(0.0005, 0.005) if self._random.random() < self.delay else 0
-            if late:
-                asyncio.get_running_loop().call_later(late, _send, transport, data, to)
-            else:
-                _send(transport, data, to)
-
-
-def _send(transport: asyncio.DatagramTransport, data: bytes, to: Any) -> None:
-    if not transport.is_closing():
-        transport.sendto(data, to)

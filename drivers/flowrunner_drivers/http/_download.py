@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import os
-from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 

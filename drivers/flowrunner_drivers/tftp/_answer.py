@@ -26,10 +26,10 @@ class Rules:
     """How files are served. `absolute`: whether `/name` stands for `name`; `most`: transfers at the same time."""
 
     root: Path
-    limits: Limits = Limits()
-    retries: int = 5
-    absolute: bool = False
-    most: int = 256
+    limits: Limits
+    retries: int
+    absolute: bool
+    most: int
 
 
 class Answer:

@@ -45,7 +45,8 @@ class Listener:
             except BlockingIOError:
                 return
             except OSError as problem:
-                return log.warning("TFTP: the port could not be read: %s", problem)
+                log.warning("TFTP: the port could not be read: %s", problem)
+                return
             if arrival.packet[:2] != ERROR:  # is never answered (RFC 1350, section 7)
                 self._take(arrival)
 

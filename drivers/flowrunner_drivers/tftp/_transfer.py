@@ -101,9 +101,10 @@ class Transfer:
         if made.cancelled():
             return
         if reason := made.exception():
-            return self._end(reason)
-        self._window.add(made.result())
-        self._send()
+            self._end(reason)
+        else:
+            self._window.add(made.result())
+            self._send()
 
     def _writable(self) -> None:
         self._loop.remove_writer(self._socket)
@@ -133,7 +134,7 @@ class Transfer:
         operation, number = HEADER.unpack_from(self._received)
         if operation == Op.ERROR:
             text = bytes(self._received[HEADER.size : length]).partition(b"\0")[0].decode(errors="replace")
-            return self._end(Broken(f"the client ended it: error {number} {text!r}"))
+            self._end(Broken(f"the client ended it: error {number} {text!r}"))
         if operation != Op.ACK:
             return
         now = monotonic()
@@ -172,7 +173,8 @@ class Transfer:
         due = self._sent + self._agreed.timeout
         if monotonic() >= due:
             if self._window.sent and self._tries >= self._retries:
-                return self._end(Broken(f"the client did not answer {self._tries + 1} times"))
+                self._end(Broken(f"the client did not answer {self._tries + 1} times"))
+                return
             self._tries += bool(self._window.sent)
             self._window.rewind()
             self._send()

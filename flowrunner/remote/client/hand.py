@@ -18,6 +18,9 @@ from flowrunner.remote.endpoint import Endpoint
 ROLE = "dut"
 """What the device is called by hand."""
 
+GRACE = 10.0
+"""Seconds without a word from the exporter after which a command by hand is given up."""
+
 
 async def operate(
     endpoint: Endpoint, words: Sequence[str], *, join: str | None, waiting: Waiting,
@@ -37,7 +40,7 @@ async def operate(
         if isinstance(action, str):
             tell(action)
             return 0
-        claim = Claim(role=ROLE, owner=owner("flow device"), join=join, on_log=on_log)
+        claim = Claim(role=ROLE, owner=owner("flow device"), grace=GRACE, join=join, on_log=on_log)
         async with remote.leased(claim, waiting) as lease:
             outcome = await _carried_out(action, lease)
     if isinstance(outcome, Exception):

@@ -23,6 +23,9 @@ ANSWER = 5.0
 SOON, SELDOM, AGAIN = 0.1, 2.0, 0.5
 """Seconds between two questions: while it gets ready, later, and when the last one was not answered."""
 
+GONE = 5.0
+"""Seconds to wait for an exporter whose process has ended: one that is started again has other drivers anyway."""
+
 WARNING = "[HOOK_WARNING] "
 """How a status message begins that tells of a hook which failed without consequences."""
 
@@ -88,13 +91,19 @@ class Readiness:
                 return why
             found = await self._status()
         except grpc.aio.AioRpcError as error:
-            now = anyio.current_time()
-            self._silent_since = self._silent_since or now
-            if now - self._silent_since < self._claim.grace:
-                return None
-            return f"{self._name} was not heard of for {Duration(self._claim.grace)} ({error.details()})"
+            return self._silent((error.details() or "").rpartition(": ")[2])
         self._silent_since = None
         return found
+
+    def _silent(self, why: str) -> str | None:
+        """Why it is lost, once the silence is too long; `why` it does not answer are the last of gRPC's words."""
+        now = anyio.current_time()
+        self._silent_since = self._silent_since or now
+        gone = "refused" in why or "No such file" in why
+        patience = min(self._claim.grace, GONE) if gone else self._claim.grace
+        if now - self._silent_since < patience:
+            return None
+        return f"{self._name} was not heard of for {Duration(patience)}: {why}"
 
     async def _status(self) -> messages.GetStatusResponse:
         try:

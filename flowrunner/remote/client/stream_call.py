@@ -34,7 +34,8 @@ BLAMES: Mapping[grpc.StatusCode, Blame] = {
     grpc.StatusCode.FAILED_PRECONDITION: "infra",
     grpc.StatusCode.RESOURCE_EXHAUSTED: "infra",
     grpc.StatusCode.DEADLINE_EXCEEDED: "infra",
-} | dict.fromkeys(LOST, "infra")
+}
+"""Whose fault a status is; that of the device where it is not here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import anyio
 
 from flowrunner.errors import FlowrunnerError
 from flowrunner.interface import ByteStream, end_sending
-from flowrunner.remote.exporter.server_wire import gone
+from flowrunner.remote.exporter.server_wire import Gone
 from flowrunner.remote.frame_stream import FrameStream
 
 LAST_LIMIT = 2.0
@@ -25,7 +25,7 @@ async def carried(device: ByteStream, client: FrameStream, *, ended: Callable[[]
     A client may leave at any time: the device still gets what had come from it.
 
     Raises:
-        FlowrunnerError: the device broke, or what `ended` returned.
+        FlowrunnerError: the device broke, or the client sent nonsense, or what `ended` returned.
     """
     watch = asyncio.create_task(_watched(ended))
     outward = asyncio.create_task(_outward(device, client))
@@ -38,7 +38,7 @@ async def carried(device: ByteStream, client: FrameStream, *, ended: Callable[[]
                 task.result()
         await client.flushed()
     except asyncio.CancelledError:
-        client.leave(gone())
+        client.leave(Gone())
         with anyio.CancelScope(shield=True):
             await asyncio.wait((inward,), timeout=LAST_LIMIT)
         raise
@@ -80,8 +80,8 @@ async def _inward(client: FrameStream, device: ByteStream) -> None:
             data = await client.receive()
         except anyio.EndOfStream:
             break
-        except FlowrunnerError:
-            return  # the client is gone
+        except Gone:
+            return  # and gRPC is about to cancel us
         try:
             if takes:
                 await device.send(data)

@@ -23,6 +23,11 @@ class Facades:
         self._nodes: dict[str, Node] = {}
         self._made: dict[str, Facade] = {}
 
+    @property
+    def device(self) -> Device:
+        """Whose clients are called now."""
+        return self._current()
+
     def resources(self, uuid: str) -> Resources:
         """The resources that clients have opened for a part."""
         return self._resources.setdefault(uuid, Resources())

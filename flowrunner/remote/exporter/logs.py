@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -24,12 +24,11 @@ LONGEST = 64 * 1024
 
 
 class Said(NamedTuple):
-    """One line. `time` is in seconds since 1970; `driver` is a path, `type` the driver's.
+    """One line. `driver` is a path, `type` the driver's, `time` is in seconds since 1970.
 
     A `traffic` line says that a client has called a driver. `fields` are facts for programs.
     """
 
-    time: float
     severity: str
     message: str
     source: Source = "system"
@@ -38,6 +37,7 @@ class Said(NamedTuple):
     operation: str | None = None
     fields: Mapping[str, str] | None = None
     traffic: bool = False
+    time: float = 0.0
 
     def line(self) -> LogLine:
         """The same in the words of our own protocol."""
@@ -47,38 +47,46 @@ class Said(NamedTuple):
         )  # fmt: skip
 
 
+_Entry = tuple[float, Said]
+"""When, and what: many lines are the same but for their time."""
+
+
 class Logs:
     """The lines of one exporter. It belongs to the event loop on which it was made."""
 
     def __init__(self) -> None:
         """Nobody has said anything yet."""
-        self.kept: deque[Said] = deque(maxlen=KEPT)
+        self._kept: deque[_Entry] = deque(maxlen=KEPT)
         self._listeners: set[_Listener] = set()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
-    def tell(self, said: Said) -> None:
-        """Tell everyone; from the event loop's thread."""
-        self.kept.append(said)
+    @property
+    def kept(self) -> list[Said]:
+        """The last lines."""
+        return [_timed(entry) for entry in self._kept]
+
+    def tell(self, said: Said, at: float | None = None) -> None:
+        """Tell everyone; from the event loop's thread. `at` is when, in seconds since 1970; now when None."""
+        entry = (time.time() if at is None else at, said)
+        self._kept.append(entry)
         for listener in self._listeners:
-            listener.put(said)
+            listener.put(entry)
 
     def say(self, line: LogLine) -> None:
         """Tell everyone; from the event loop's thread."""
-        at = line.time.timestamp() if line.time else time.time()
-        self.tell(
-            Said(at, line.severity, line.message[:LONGEST], line.source, line.driver, None, line.operation)
-        )
+        said = Said(line.severity, line.message[:LONGEST], line.source, line.driver, None, line.operation)
+        self.tell(said, line.time.timestamp() if line.time else None)
 
     def heard(self, at: Calling | None, record: logging.LogRecord) -> None:
         """Tell everyone of a record; `at` is the driver that logged it. From any thread."""
-        said = Said(record.created, record.levelname, _text(record)[:LONGEST])
+        said = Said(record.levelname, _text(record)[:LONGEST])
         if at:
             said = said._replace(source="driver", driver=at.driver, type=at.type, operation=at.call)
         if threading.get_ident() == self._thread:
-            self.tell(said)
+            self.tell(said, record.created)
         elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.tell, said)
+            self._loop.call_soon_threadsafe(self.tell, said, record.created)
 
     @contextmanager
     def gathering(self) -> Iterator[None]:
@@ -103,13 +111,13 @@ class Logs:
 
     async def lines(self) -> AsyncIterator[LogLine]:
         """Each line of drivers and hooks from now on. Never ends."""
-        async for said in self.everything(()):
+        async for said in self.everything(kept=False):
             if said.source != "system" and not said.traffic:
                 yield said.line()
 
-    async def everything(self, before: Iterable[Said] | None = None) -> AsyncIterator[Said]:
-        """Each line from now on, behind those `before`: the last ones when None. Never ends."""
-        listener = _Listener(self.kept if before is None else before)
+    async def everything(self, *, kept: bool = True) -> AsyncGenerator[Said, None]:
+        """Each line from now on, behind those that were `kept`. Never ends."""
+        listener = _Listener(self._kept if kept else ())
         self._listeners.add(listener)
         try:
             while True:
@@ -121,14 +129,14 @@ class Logs:
 class _Listener:
     """One listener with its queue; what a slow one misses is counted and told."""
 
-    def __init__(self, lines: Iterable[Said]) -> None:
-        self._queue: deque[Said] = deque(lines, maxlen=KEPT)
+    def __init__(self, lines: Iterable[_Entry]) -> None:
+        self._queue: deque[_Entry] = deque(lines, maxlen=KEPT)
         self._wake = asyncio.Event()
         self._missed = 0
 
-    def put(self, said: Said) -> None:
+    def put(self, entry: _Entry) -> None:
         self._missed += len(self._queue) == KEPT
-        self._queue.append(said)
+        self._queue.append(entry)
         self._wake.set()
 
     async def get(self) -> Said:
@@ -137,8 +145,8 @@ class _Listener:
             await self._wake.wait()
         if self._missed:
             missed, self._missed = self._missed, 0
-            return Said(time.time(), "WARNING", f"{missed} lines were lost here: they came too fast")
-        return self._queue.popleft()
+            return Said("WARNING", f"{missed} lines were lost here: they came too fast", time=time.time())
+        return _timed(self._queue.popleft())
 
 
 class _Handler(logging.Handler):
@@ -154,6 +162,11 @@ class _Handler(logging.Handler):
                 self._logs.heard(None, record)
             except Exception:  # noqa: BLE001 - as all handlers do: to log must not break who logs
                 self.handleError(record)
+
+
+def _timed(entry: _Entry) -> Said:
+    at, said = entry
+    return said._replace(time=at)
 
 
 def _text(record: logging.LogRecord) -> str:

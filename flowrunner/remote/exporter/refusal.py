@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+from urllib.parse import quote
+
 import grpc
 
 from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.remote.exporter.turn import Busy
 from flowrunner.remote.faults import to_fault
 
-CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
-    (NotImplementedError, grpc.StatusCode.UNIMPLEMENTED),
-    (ValueError, grpc.StatusCode.INVALID_ARGUMENT),
-    (TimeoutError, grpc.StatusCode.DEADLINE_EXCEEDED),
-    (ConnectionError, grpc.StatusCode.UNAVAILABLE),
-    (OSError, grpc.StatusCode.INTERNAL),
+CODES: tuple[tuple[type[Exception], grpc.StatusCode, str], ...] = (
+    (NotImplementedError, grpc.StatusCode.UNIMPLEMENTED, "not_implemented"),
+    (ValueError, grpc.StatusCode.INVALID_ARGUMENT, "validation_error"),
+    (TimeoutError, grpc.StatusCode.DEADLINE_EXCEEDED, "timeout"),
+    (ConnectionError, grpc.StatusCode.UNAVAILABLE, "connection_error"),
+    (OSError, grpc.StatusCode.INTERNAL, "device_error"),
 )
-"""The code for what a driver raised; the first that fits counts."""
+"""The code for what a driver raised, and its word in the log; the first that fits counts."""
+
+LONGEST = 6000
+"""Bytes of a text with its percent-encoding (gRPC over HTTP/2): it is metadata, of which clients take 8 KiB."""
+
+_log = logging.getLogger(__name__)
 
 
 class Refusal(Exception):
@@ -32,12 +40,33 @@ def refused(error: Exception) -> Refusal:
     if isinstance(error, Refusal):
         return error
     if isinstance(error, Busy):
-        return Refusal(grpc.StatusCode.FAILED_PRECONDITION, error.what)
-    if isinstance(error, ValueError):
-        return Refusal(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-    if not isinstance(error, FlowrunnerError):
-        return Refusal(grpc.StatusCode.UNKNOWN, str(to_fault(error)["what"]))
-    raised = error.__cause__ or error
-    code = next((code for kind, code in CODES if isinstance(raised, kind)), grpc.StatusCode.UNKNOWN)
+        return Refusal(grpc.StatusCode.FAILED_PRECONDITION, _words(error))
+    if isinstance(error, FlowrunnerError):
+        raised = error.__cause__ or error
+        code = next((code for kind, code, _ in CODES if isinstance(raised, kind)), grpc.StatusCode.UNKNOWN)
+        return Refusal(code, _words(error))
+    if isinstance(error, ValueError):  # the arguments or the answer, which do not fit
+        return Refusal(grpc.StatusCode.INVALID_ARGUMENT, _cut(str(error)))
+    _log.error("a call failed by a defect of the exporter", exc_info=error)
+    return Refusal(grpc.StatusCode.UNKNOWN, str(to_fault(error)["what"]))
+
+
+def word(error: Exception, refusal: Refusal) -> str:
+    """What kind of error it was, for programs that read the log."""
+    known = next((word for _, code, word in CODES if code is refusal.code), None)
+    internal = not isinstance(error, FlowrunnerError) or (isinstance(error, BenchError) and error.blame == "internal")
+    return known or ("internal_error" if internal else "device_error")
+
+
+def _words(error: FlowrunnerError) -> str:
     said = error.said if isinstance(error, BenchError) else None
-    return Refusal(code, "\n".join(filter(None, (error.what, error.help, said))))
+    return _cut("\n".join(filter(None, (error.what, error.help, said))))
+
+
+def _cut(text: str) -> str:
+    """`text` without its middle, when it is too long."""
+    cut, room = text, len(text)
+    while len(quote(cut, errors="replace", safe=" ")) > LONGEST:
+        room = room * 3 // 4
+        cut = f"{text[: room // 2]}\n[...]\n{text[-room // 2 :]}"
+    return cut

@@ -12,7 +12,8 @@ import anyio
 
 from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.remote.codecs import ENCODINGS, Packing, decoded
-from flowrunner.remote.exporter.presigned import Request, fetched, uploading
+from flowrunner.remote.exporter.presigned import fetched, uploading
+from flowrunner.remote.exporter.presigned_request import Request
 from flowrunner.remote.frame_stream import FrameStream
 from flowrunner.remote.wire import ENCODING
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,7 +18,7 @@ from flowrunner.interface import ByteStream, has_borders
 from flowrunner.remote.exporter.carried import carried
 from flowrunner.remote.exporter.refusal import refused
 from flowrunner.remote.exporter.resources import Resources
-from flowrunner.remote.exporter.server_wire import ServerContext, ServerWire, gone
+from flowrunner.remote.exporter.server_wire import Gone, ServerContext, ServerWire
 from flowrunner.remote.exporter.stream_request import DriverStream, ResourceStream, read_request
 from flowrunner.remote.exporter.turn import Busy
 from flowrunner.remote.frame_stream import FrameStream
@@ -75,12 +76,17 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
                 case ResourceStream() as request:
                     await self._resource(request, context)
         except Exception as error:  # noqa: BLE001 - a driver is anyone's code
-            if not isinstance(error, FlowrunnerError):
-                _log.error("a byte stream failed", exc_info=error)
-            code, words = _status(error)
-        else:
-            return
-        await context.abort(code, words)
+            await self._failed(error, context)
+
+    async def _failed(self, error: Exception, context: ServerContext) -> None:
+        """Tell the client; or the log, where the client has left or should not be told."""
+        task = asyncio.current_task()
+        left = task is not None and task.cancelling() > 0
+        ours = isinstance(error, FlowrunnerError)
+        if left or not ours:
+            _log.error("a byte stream failed: %s", error, exc_info=None if ours else error)
+        if not left:
+            await context.abort(*_status(error))
 
     async def _device(self, request: DriverStream, context: ServerContext) -> None:
         opening = self._method(request)
@@ -110,7 +116,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
             try:
                 await self._offered(request, context, stream)
             finally:
-                stream.leave(gone())  # for the driver, when it was still at it
+                stream.leave(Gone())  # for the driver, when it was still at it
 
     async def _offered(self, request: ResourceStream, context: ServerContext, stream: FrameStream) -> None:
         with self._resources(request.uuid).offered(stream, request.encoding) as offer:

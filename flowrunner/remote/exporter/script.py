@@ -51,10 +51,11 @@ async def run_script(
         return f"'{argv[0]}' could not be started: {error.strerror}"
     finally:
         os.close(far)
+    limit = anyio.CancelScope(deadline=anyio.current_time() + timeout)
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_read, near, say)
-            with anyio.move_on_after(timeout) as limit:
+            with limit:
                 await process.wait()
             await _end(process)
             with anyio.move_on_after(1):  # a child that went on keeps the terminal open: it has been told to end

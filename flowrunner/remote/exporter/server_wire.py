@@ -28,7 +28,7 @@ class ServerWire:
         try:
             message = await self._context.read()
         except _ENDED as error:
-            raise gone() from error
+            raise Gone from error
         if isinstance(message, bytes):
             return message
         await self.write(PING)  # gRPC ends the messages of a client that is gone as it ends those of one that has done
@@ -39,12 +39,14 @@ class ServerWire:
             async with self._writing:
                 await self._context.write(message)
         except _ENDED as error:
-            raise gone() from error
+            raise Gone from error
 
     async def done_writing(self) -> None:
         """A server says so with its status only."""
 
 
-def gone() -> BenchError:
-    """The error of who needs a client that is not there any more."""
-    return BenchError("the client went away", blame="infra")
+class Gone(BenchError):
+    """The client is not there any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the client went away", blame="infra")

@@ -76,8 +76,8 @@ class Station:
             PipelineErrors: the exporter's file is wrong.
             BenchError: a driver could not be opened, now or behind a turn.
         """
+        keeping = asyncio.create_task(self._keep_open())
         with anyio.CancelScope() as scope:
-            keeping = asyncio.create_task(self._keep_open())
             for ended in (keeping, self._failure):
                 ended.add_done_callback(lambda _: scope.cancel())
             try:

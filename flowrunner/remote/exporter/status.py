@@ -36,15 +36,18 @@ class Stand:
 
 
 class Statuses:
-    """The status now, and a way to wait for the next."""
+    """The status now, and a way to wait for the next. `ready` says whether drivers may be called."""
 
     def __init__(self) -> None:
+        """It begins as available."""
         self.now = Stand(Status.AVAILABLE)
+        self.ready = False
         self._changed = anyio.Event()
 
     def set(self, status: Status, message: str = "") -> None:
         """Go on to `status`."""
         self.now = Stand(status, message, self.now.version + 1, self.now.status)
+        self.ready = status in READY
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
 

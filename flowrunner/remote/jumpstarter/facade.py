@@ -72,9 +72,12 @@ def checked(method: Callable[P, R]) -> Callable[P, R]:
     Numbers that cross the wire are doubles, and there are no names of arguments.
     """
     signature, hints = inspect.signature(method), _hints(getattr(method, "__func__", method))
+    plain = all(each.default is not each.empty for each in signature.parameters.values())
 
     @wraps(method)
     def check(*args: Any, **kwargs: Any) -> R:
+        if plain and not args and not kwargs:
+            return method()  # type: ignore[call-arg] # it needs none
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:

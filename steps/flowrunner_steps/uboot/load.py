@@ -54,10 +54,7 @@ class Load(AtPrompt):
         source = f"{self.server}:{self.file}" if self.server else self.file
         command = f'tftpboot {self.address} "{source}"'
         async with self.shell(context) as shell:
-            for left in reversed(range(self.tries)):
-                ran = await shell.run(command)
-                if not ran.status or not left:
-                    break
+            ran = await shell.tried(command, self.tries)
             size = await shell.get("filesize")
         if ran.status:
             raise ExpectationError(f"U-Boot could not load '{source}': {_reason(ran.text)}", said=_end(ran.text))

@@ -2,9 +2,10 @@
 
 import os
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -20,8 +21,11 @@ CONTENT = os.urandom(1_500_000)
 
 
 @asynccontextmanager
-async def store(scheme: str, remove: bool = False, **kwargs: str | bool) -> AsyncIterator[Files]:
-    driver = OpendalFiles.make({"scheme": scheme, "kwargs": kwargs, "remove_created_on_close": remove})
+async def store(
+    scheme: str, more: Mapping[str, str | bool] = MappingProxyType({}), *, remove: bool = False, **kwargs: str
+) -> AsyncIterator[Files]:
+    config = {"scheme": scheme, "kwargs": {**more, **kwargs}, "remove_created_on_close": remove}
+    driver = OpendalFiles.make(config)
     assert isinstance(driver, Files)
     async with driver.opened():
         yield Files.client(Direct(driver))
@@ -160,9 +164,9 @@ async def test_webdav_does_all(tmp_path: Path) -> None:
 
 async def test_s3_does_all_and_presigns() -> None:
     with s3_server("lab") as url:
-        keys = {name.removeprefix("aws_"): value for name, value in S3_KEYS.items()}
-        where = {"bucket": "lab", "endpoint": url, "region": "us-east-1"}
-        async with store("s3", root="board-7", disable_config_load=True, **where, **keys) as files:
+        kwargs: dict[str, str | bool] = {name.removeprefix("aws_"): value for name, value in S3_KEYS.items()}
+        kwargs |= {"bucket": "lab", "endpoint": url, "region": "us-east-1", "disable_config_load": True}
+        async with store("s3", {"root": "board-7", **kwargs}) as files:
             await exercise(files)
             await files.write_bytes("large", CONTENT * 7)
             assert await files.hash("large") == await files.hash("large")

@@ -33,7 +33,12 @@ async def test_talks_to_an_abstract_socket(tmp_path: Path) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"\0{name}")
     listener.listen()
-    server = await asyncio.start_unix_server(lambda _, writer: (writer.write(b"hi"), writer.close()), sock=listener)
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hi")
+        writer.close()
+
+    server = await asyncio.start_unix_server(greet, sock=listener)
     async with network(f"@{name}").connect() as stream:
         assert await stream.receive() == b"hi"
     server.close()

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 def network(cid: int, port: int) -> Network:
-    driver = VsockNetwork.make({"cid": cid, "port": port, "timeout": 2})
+    driver = VsockNetwork.make({"cid": cid, "port": port, "timeout": 0.3})
     assert isinstance(driver, Network)
     return Network.client(Direct(driver))
 

@@ -1,8 +1,8 @@
 """What the RFCs say, packet by packet, and what goes wrong on a network."""
 
 import asyncio
+import itertools
 import os
-import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import pytest
 
 from flowrunner_drivers.tftp.server import Tftp
-from tests.support.tftp import ACK, DATA, ERROR, OACK, WRQ, Client, Lossy, ack, request
+from tests.support.lossy import Lossy
+from tests.support.tftp import DATA, ERROR, OACK, WRQ, Client, ack, request
 
 pytestmark = pytest.mark.anyio
 
@@ -90,7 +91,7 @@ async def test_a_file_that_may_not_be_read_is_an_access_violation(tmp_path: Path
     ],
 )
 async def test_options_are_granted_as_asked_or_left_out(
-    tmp_path: Path, asked: dict[str, object], granted: dict[str, str]
+    tmp_path: Path, asked: dict[str, Any], granted: dict[str, str]
 ) -> None:
     def ask() -> tuple[int, dict[str, str]]:
         with Client(server) as client:
@@ -112,7 +113,7 @@ async def test_limits_of_the_owner_hold(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"unknown": 1}, {"blksize": 7}])
-async def test_without_a_usable_option_data_comes_at_once(tmp_path: Path, options: dict[str, object]) -> None:
+async def test_without_a_usable_option_data_comes_at_once(tmp_path: Path, options: dict[str, Any]) -> None:
     async with served(tmp_path) as server:
         operation, block, data = await beside(lambda: answer(server, request("file", **options)))
     assert (operation, block, data) == (DATA, 1, CONTENT[:512])
@@ -121,7 +122,7 @@ async def test_without_a_usable_option_data_comes_at_once(tmp_path: Path, option
 @pytest.mark.parametrize(
     "options", [{}, {"blksize": 8000}, {"windowsize": 7}, {"blksize": 9, "windowsize": 33}, {"timeout": 1}]
 )
-async def test_a_whole_file_comes_in_order(tmp_path: Path, options: dict[str, object]) -> None:
+async def test_a_whole_file_comes_in_order(tmp_path: Path, options: dict[str, Any]) -> None:
     async with served(tmp_path) as server:
         with Client(server) as client:
             assert await beside(lambda: client.fetch("file", "OcTeT", **options)) == CONTENT
@@ -137,7 +138,7 @@ async def test_the_size_of_a_text_is_that_of_what_is_sent(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("options", [{}, {"blksize": 1468, "tsize": 0}])
-async def test_doubled_acknowledgements_do_not_double_the_data(tmp_path: Path, options: dict[str, object]) -> None:
+async def test_doubled_acknowledgements_do_not_double_the_data(tmp_path: Path, options: dict[str, Any]) -> None:
     async with served(tmp_path, timeout=10) as server:
         with Client(server) as client:
             got = await beside(lambda: client.fetch("file", acks=lambda block: [block, block], **options))
@@ -173,7 +174,7 @@ async def test_a_silent_client_is_sent_the_block_again_in_the_agreed_time_and_th
                 try:
                     assert client.receive()[:2] == (DATA, 1)
                 except TimeoutError:
-                    return [later - first for first, later in zip(times, times[1:], strict=False)]
+                    return [later - first for first, later in itertools.pairwise(times)]
                 times.append(time.monotonic())
 
     async with served(tmp_path, timeout=0.2, retries=3) as server:
@@ -225,7 +226,7 @@ async def test_a_client_that_gives_up_ends_its_transfer(tmp_path: Path, caplog: 
 
 
 async def test_a_request_that_is_repeated_before_the_answer_begins_one_transfer_only(tmp_path: Path) -> None:
-    def ask() -> set[object]:
+    def ask() -> set[tuple[Any, ...]]:
         with Client(server, patience=0.3) as client:
             for _ in range(5):
                 client.socket.sendto(request("file"), server)

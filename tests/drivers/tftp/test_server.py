@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ async def run(*command: object, stdin: bytes = b"") -> subprocess.CompletedProce
         await process.wait()
         raise
     assert process.returncode is not None
-    return subprocess.CompletedProcess(command, process.returncode, said)
+    return subprocess.CompletedProcess([*map(str, command)], process.returncode, said)
 
 
 async def curl(url: str, target: Path, *options: object) -> subprocess.CompletedProcess[bytes]:
@@ -142,9 +142,7 @@ async def test_tftp_hpa_gets_text_with_its_lines_as_they_were(tmp_path: Path) ->
     text = b"one\ntwo\r\nthree\rfour\n" * 5000
     async with served(tmp_path) as server:
         (server.root / "text").write_bytes(text)
-        done = await run(
-            "tftp", "-m", "netascii", server.host, server.port, "-c", "get", "text", str(tmp_path / "got")
-        )
+        done = await run("tftp", "-m", "netascii", server.host, server.port, "-c", "get", "text", str(tmp_path / "got"))
     assert (done.returncode, done.stdout) == (0, b"")
     assert (tmp_path / "got").read_bytes() == text
 
@@ -166,9 +164,7 @@ async def test_atftp_gets_a_file_in_windows(tmp_path: Path, window: int, caplog:
     async with served(tmp_path) as server:
         (server.root / "file").write_bytes(CONTENT)
         options = ("--option", "blksize 1468", "--option", f"windowsize {window}", "--option", "tsize 0")
-        done = await run(
-            "atftp", *options, "-g", "-r", "file", "-l", tmp_path / "got", server.host, server.port
-        )
+        done = await run("atftp", *options, "-g", "-r", "file", "-l", tmp_path / "got", server.host, server.port)
         await settled(server)
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "got").read_bytes() == CONTENT
@@ -223,9 +219,7 @@ async def test_a_low_port_without_rights_is_said(tmp_path: Path) -> None:
         "    async with Tftp.make({'root_dir': sys.argv[1], 'host': '127.0.0.1', 'port': 69}).opened(): pass\n"
         "asyncio.run(main())\n"
     )
-    capable = (
-        ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"] if os.geteuid() == 0 else []
-    )
+    capable = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"] if os.geteuid() == 0 else []
     start = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()
     if int(start) <= 69:
         pytest.skip("this machine lets anyone have port 69")
@@ -236,7 +230,7 @@ async def test_a_low_port_without_rights_is_said(tmp_path: Path) -> None:
 
 
 async def test_an_address_of_another_machine_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="cannot listen on 192.0.2.1") as caught:
+    with pytest.raises(BenchError, match=r"cannot listen on 192\.0\.2\.1") as caught:
         async with served(tmp_path, host="192.0.2.1"):
             pass
     assert caught.value.help == "host must be an address of this machine"

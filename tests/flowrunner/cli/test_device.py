@@ -13,7 +13,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.support.hands import FLOW, Desk, line
+from tests.support.hands import FLOW, Desk, children, line
 
 LEFT = "\x02\x02\x02"
 
@@ -75,7 +75,7 @@ def test_power_is_switched_and_read(desk: Desk) -> None:
 
 def test_an_endless_answer_ends_after_a_time_with_ctrl_c_or_when_nobody_reads(desk: Desk) -> None:
     timed = desk.device("power", "read", "--timeout", "200ms")
-    assert timed.returncode == 0 and timed.stdout.count("voltage=5.0 current=0.1") > 1
+    assert timed.returncode == 0 and "voltage=5.0 current=0.1" in timed.stdout
     process = desk.start("device", "-e", desk.socket, "power", "read")
     assert line(process) == "voltage=5.0 current=0.1\n"
     process.send_signal(signal.SIGINT)
@@ -172,33 +172,38 @@ def test_options_of_a_pipe_that_exclude_each_other_are_refused(desk: Desk, optio
 
 
 def test_a_console_is_a_terminal_to_the_device_and_gives_it_back(desk: Desk) -> None:
-    terminal = desk.terminal("device", "-e", desk.socket, "console", "console")
-    terminal.expect_exact("connected to console; Ctrl-B three times leaves")
-    terminal.expect_exact("ready")
-    wait_raw(terminal, True)
-    terminal.send("a\x03b\x02\x02c")
-    terminal.expect_exact("a\x03b\x02\x02c")
-    terminal.send(LEFT)
-    terminal.expect_exact("left console")
-    wait_raw(terminal, False)
-    assert ending(terminal) == 0
+    with desk.terminal("device", "-e", desk.socket, "console", "console") as terminal:
+        terminal.expect_exact("connected to console; Ctrl-B three times leaves")
+        terminal.expect_exact("ready")
+        wait_raw(terminal, True)
+        for keys in ("a", "\x03", "b\x02\x02c"):
+            terminal.send(keys)
+            terminal.expect_exact(keys, timeout=5)
+        terminal.send(LEFT)
+        terminal.expect_exact("left console")
+        wait_raw(terminal, False)
+        assert ending(terminal) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_console_that_is_ended_by_a_signal_restores_the_terminal(desk: Desk, number: signal.Signals) -> None:
-    terminal = desk.terminal("device", "-e", desk.socket, "console", "console")
-    wait_raw(terminal, True)
-    terminal.kill(number)
-    wait_raw(terminal, False)
-    assert ending(terminal) == 128 + number
+    with desk.terminal("device", "-e", desk.socket, "console", "console") as terminal:
+        terminal.expect_exact("ready")
+        wait_raw(terminal, True)
+        terminal.kill(number)
+        wait_raw(terminal, False)
+        assert ending(terminal) == 128 + number
 
 
 def test_a_console_whose_exporter_is_killed_says_so_and_restores_the_terminal(own: Desk) -> None:
-    with own.exporter("--listen", own.socket, "--no-supervise") as process:
-        terminal = own.terminal("device", "-e", own.socket, "console", "console")
+    with (
+        own.exporter() as process,
+        own.terminal("device", "-e", own.socket, "console", "console") as terminal,
+    ):
+        terminal.expect_exact("ready")
         wait_raw(terminal, True)
-        process.kill()
-        process.wait()
+        (child,) = children(process.pid)
+        os.kill(child, signal.SIGKILL)
         wait_raw(terminal, False)
         terminal.expect("error: ")
         assert ending(terminal) == 3

@@ -243,6 +243,45 @@ async def test_only_those_that_may_fit_are_asked_and_one_that_answers_is_enough(
         assert leases["dut"].exporter == "two"
 
 
+async def test_the_one_that_is_free_is_taken_whoever_has_the_others(site: Site) -> None:
+    one, two = site.serve("one"), site.serve("two")
+    one.holder = "bob, on another machine"
+    async with lease(site.lab(TWO), request(selector="board=rpi4"), queue_timeout=0.5) as leases:
+        assert leases["dut"].exporter == "two"
+        assert one.log[-1] == "disconnected", "its queue was left"
+    one.holder = None
+    assert two.log[-1] == "disconnected"
+
+
+async def test_when_none_is_free_the_best_is_waited_for(site: Site) -> None:
+    one, two = site.serve("one"), site.serve("two")
+    one.holder = two.holder = "bob"
+    told: list[tuple[str, str, int]] = []
+
+    def waiting(*what: Any) -> None:
+        told.append(what)
+        one.holder = None
+        one.move()
+
+    async with lease(site.lab(TWO), request(selector="board=rpi4"), waiting=waiting) as leases:
+        assert leases["dut"].exporter == "one"
+    assert told == [("dut", "bob", 1)]
+    two.holder = None
+
+
+async def test_one_that_went_away_is_not_waited_for_when_another_fits(site: Site) -> None:
+    one, two = site.serve("one"), site.serve("two")
+    lab = site.lab(TWO)
+    await lab.look([request(selector="board=rpi4")])
+    one.down = True
+    async with lease(lab, request(selector="board=rpi4")) as leases:
+        assert leases["dut"].exporter == "two"
+    two.down = True
+    with pytest.raises(BenchError, match="does not answer"):
+        async with lease(lab, request(selector="board=rpi4")):
+            pytest.fail("nobody is there")
+
+
 async def test_none_that_answers_is_the_labs_fault(site: Site) -> None:
     site.serve("one", down=True)
     site.serve("two", down=True)

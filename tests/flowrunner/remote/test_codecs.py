@@ -8,6 +8,7 @@ import gzip
 import lzma
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -43,7 +44,7 @@ def all_of(chunks: AsyncIterator[bytes]) -> bytes:
 
 def cut(data: bytes, at: list[int]) -> list[bytes]:
     places = sorted({0, len(data), *(place % (len(data) + 1) for place in at)})
-    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(places)]
 
 
 def test_all_that_the_wire_knows_can_be_packed() -> None:
@@ -82,7 +83,7 @@ def test_streams_behind_each_other_are_one_content(encoding: str) -> None:
 @given(missing=st.integers(1, 10_000))
 def test_truncated_content_is_an_error(encoding: str, missing: int) -> None:
     packed = PACK[encoding](CONTENT[:30_000])
-    with pytest.raises(BenchError, match="the content (is truncated|holds no)"):
+    with pytest.raises(BenchError, match=r"the content (is truncated|holds no)"):
         all_of(decoded(pieces(packed[: -min(missing, len(packed))]), encoding))
 
 
@@ -98,7 +99,7 @@ def test_damaged_content_is_an_error(encoding: str) -> None:
 @every_encoding
 @pytest.mark.parametrize("content", [b"", b"plain text", bytes(100)])
 def test_content_that_is_not_packed_is_an_error(encoding: str, content: bytes) -> None:
-    with pytest.raises(BenchError, match="the content (is damaged|holds no)"):
+    with pytest.raises(BenchError, match=r"the content (is damaged|holds no)"):
         all_of(decoded(pieces(content), encoding))
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import gzip
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -25,16 +23,16 @@ from hypothesis import strategies as st
 
 from flowrunner.errors import BenchError
 from flowrunner.interface import ByteStream
-from flowrunner.remote.client.streams import receiving, sending, stream
+from flowrunner.remote.client.streams import stream
 from flowrunner.remote.frames import FRAME, GOAWAY, METHOD, PING, RST_STREAM, data_frame, read_frame
-from tests.support.streams import connected, echo, listening, routed
+from tests.support.streams import connected, echo, echoing, listening, routed
 
 pytestmark = pytest.mark.anyio
 
 Behaviour = Callable[["grpc.aio.ServicerContext[bytes, bytes]"], Awaitable[None]]
 
 
-class Bare(grpc.GenericRpcHandler):
+class Bare(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
     """A RouterService that does what a test says, frame by frame."""
 
     def __init__(self, behave: Behaviour) -> None:
@@ -86,10 +84,10 @@ def filled(sizes: list[int]) -> list[bytes]:
     return [random.Random(number).randbytes(size) for number, size in enumerate(sizes)]
 
 
-def for_all(**strategies: Any) -> Callable[[Callable[..., Awaitable[None]]], Awaitable[None]]:
+def for_all(**strategies: Any) -> Callable[[Callable[..., Coroutine[Any, Any, None]]], Awaitable[None]]:
     """Try an async function with many arguments, on the loop of the test."""
 
-    def tried(function: Callable[..., Awaitable[None]]) -> Awaitable[None]:
+    def tried(function: Callable[..., Coroutine[Any, Any, None]]) -> Awaitable[None]:
         @settings(deadline=None, max_examples=25)
         @given(**strategies)
         def once(**arguments: Any) -> None:
@@ -160,14 +158,13 @@ async def test_what_was_sent_before_leaving_reaches_the_device(tmp_path: Path) -
 
 
 async def test_who_stops_waiting_for_data_loses_none(tmp_path: Path) -> None:
-    async with listening(echo) as port, routed(tmp_path, {"connect": lambda: connected(port)}) as served:
-        async with stream(served.channel, served.uuid) as opened:
-            for number in range(30):
-                with anyio.move_on_after(0.001 * (number % 3)):
-                    await opened.receive()
-                    raise AssertionError("nothing was sent")
-            await opened.send(b"still there")
-            assert await exactly(opened, 11) == b"still there"
+    async with echoing(tmp_path) as served, stream(served.channel, served.uuid) as opened:
+        for number in range(30):
+            with anyio.move_on_after(0.001 * (number % 3)):
+                await opened.receive()
+                raise AssertionError("nothing was sent")
+        await opened.send(b"still there")
+        assert await exactly(opened, 11) == b"still there"
 
 
 async def test_a_device_that_cannot_be_opened_is_told_at_opening(tmp_path: Path) -> None:
@@ -269,13 +266,12 @@ async def test_ping_unknown_frames_and_empty_ones_are_ignored(tmp_path: Path) ->
 
 
 async def test_a_channel_that_is_closed_ends_its_streams(tmp_path: Path) -> None:
-    async with listening(echo) as port, routed(tmp_path, {"connect": lambda: connected(port)}) as served:
-        async with stream(served.channel, served.uuid) as opened:
-            await opened.send(b"x")
-            assert await opened.receive() == b"x"
-            await served.channel.close()
-            with anyio.fail_after(5), pytest.raises(BenchError, match="the connection to the exporter was lost"):
-                await opened.receive()
+    async with echoing(tmp_path) as served, stream(served.channel, served.uuid) as opened:
+        await opened.send(b"x")
+        assert await opened.receive() == b"x"
+        await served.channel.close()
+        with anyio.fail_after(5), pytest.raises(BenchError, match="the connection to the exporter was lost"):
+            await opened.receive()
 
 
 class Frames:
@@ -311,14 +307,13 @@ async def test_many_small_writes_become_few_large_frames(tmp_path: Path) -> None
 
 
 async def test_a_lone_byte_goes_at_once(tmp_path: Path) -> None:
-    async with listening(echo) as port, routed(tmp_path, {"connect": lambda: connected(port)}) as served:
-        async with stream(served.channel, served.uuid) as opened:
-            times = []
-            for _ in range(50):
-                start = anyio.current_time()
-                await opened.send(b"x")
-                await opened.receive()
-                times.append(anyio.current_time() - start)
+    async with echoing(tmp_path) as served, stream(served.channel, served.uuid) as opened:
+        times = []
+        for _ in range(50):
+            start = anyio.current_time()
+            await opened.send(b"x")
+            await opened.receive()
+            times.append(anyio.current_time() - start)
     assert sorted(times)[25] < 0.02
 
 
@@ -357,15 +352,18 @@ async def test_datagrams_keep_their_borders_both_ways(tmp_path: Path) -> None:
     async def opening() -> AsyncIterator[ByteStream]:
         yield Looped()
 
-    async with routed(tmp_path, {"connect": opening}) as served:
-        async with stream(served.channel, served.uuid, datagrams=True) as opened, anyio.create_task_group() as tasks:
+    async with (
+        routed(tmp_path, {"connect": opening}) as served,
+        stream(served.channel, served.uuid, datagrams=True) as opened,
+        anyio.create_task_group() as tasks,
+    ):
 
-            async def give() -> None:
-                for gram in grams:
-                    await opened.send(gram)
+        async def give() -> None:
+            for gram in grams:
+                await opened.send(gram)
 
-            tasks.start_soon(give)
-            assert [await opened.receive() for _ in grams] == grams
+        tasks.start_soon(give)
+        assert [await opened.receive() for _ in grams] == grams
 
 
 async def test_a_datagram_that_is_too_large_is_refused(tmp_path: Path) -> None:
@@ -400,14 +398,17 @@ async def test_a_client_that_does_not_read_stalls_the_device_in_bounded_memory(t
             await client.send(bytes(1 << 16))
             sent += 1 << 16
 
-    async with listening(serve) as port, routed(tmp_path, {"connect": lambda: connected(port)}) as served:
-        async with stream(served.channel, served.uuid) as opened:
-            await anyio.sleep(1)
-            stalled = sent
-            assert stalled < 32 << 20
-            await exactly(opened, 8 << 20)
-            await anyio.sleep(0.1)
-            assert sent > stalled
+    async with (
+        listening(serve) as port,
+        routed(tmp_path, {"connect": lambda: connected(port)}) as served,
+        stream(served.channel, served.uuid) as opened,
+    ):
+        await anyio.sleep(1)
+        stalled = sent
+        assert stalled < 32 << 20
+        await exactly(opened, 8 << 20)
+        await anyio.sleep(0.1)
+        assert sent > stalled
 
 
 async def test_a_second_end_changes_nothing_and_nothing_is_sent_behind_it(tmp_path: Path) -> None:
@@ -422,111 +423,8 @@ async def test_a_second_end_changes_nothing_and_nothing_is_sent_behind_it(tmp_pa
     assert server.got == [(0, b"x"), (7, b"")]
 
 
-CONTENT = random.Random(7).randbytes(3_000_000)
-
-
-async def chunked(content: bytes, step: int = 70_000) -> AsyncIterator[bytes]:
-    for start in range(0, len(content), step):
-        yield content[start : start + step]
-
-
-async def test_a_resource_is_sent_while_the_call_works(tmp_path: Path) -> None:
-    async with routed(tmp_path) as served, sending(served.channel, served.uuid, chunked(CONTENT)) as handle:
-        got = b"".join([chunk async for chunk in served.resources.read(handle)])
-    assert got == CONTENT
-
-
-async def test_a_resource_is_received_while_the_call_works(tmp_path: Path) -> None:
-    async def work(handle: dict[str, Any], resources: Any) -> None:
-        async with resources.write(handle) as put:
-            async for chunk in chunked(CONTENT):
-                await put(chunk)
-
-    async with routed(tmp_path) as served, receiving(served.channel, served.uuid) as (handle, chunks):
-        working = asyncio.create_task(work(handle, served.resources))
-        assert b"".join([chunk async for chunk in chunks]) == CONTENT
-        await working
-
-
-@pytest.mark.parametrize("where", ["there", "here"])
-async def test_packed_content_is_unpacked_there_or_else_here(
-    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("JMP_DISABLE_COMPRESSION", "0" if where == "there" else "1")
-    async with routed(tmp_path) as served:
-        async with sending(served.channel, served.uuid, chunked(gzip.compress(CONTENT)), encoding="gzip") as handle:
-            assert handle["x_jmp_content_encoding"] == ("gzip" if where == "there" else None)
-            got = b"".join([chunk async for chunk in served.resources.read(handle)])
-        assert got == CONTENT
-        async with receiving(served.channel, served.uuid, encoding="gzip") as (handle, chunks):
-
-            async def work(handle: dict[str, Any]) -> None:
-                async with served.resources.write(handle) as put:
-                    await put(CONTENT)
-
-            working = asyncio.create_task(work(handle))
-            packed = b"".join([chunk async for chunk in chunks])
-            await working
-        assert gzip.decompress(packed) == CONTENT
-
-
-async def test_an_encoding_that_nobody_knows_is_an_error(tmp_path: Path) -> None:
-    async with routed(tmp_path) as served:
-        with pytest.raises(BenchError, match="nothing is packed with 'lz4'"):
-            async with sending(served.channel, served.uuid, chunked(b"x"), encoding="lz4"):
-                raise AssertionError
-
-
-async def test_chunks_that_cannot_be_read_are_an_error_on_both_sides(tmp_path: Path) -> None:
-    async def broken() -> AsyncIterator[bytes]:
-        yield b"some"
-        raise OSError("the disk is gone")
-
-    seen: list[BenchError] = []
-    async with routed(tmp_path) as served:
-        with pytest.raises(OSError, match="the disk is gone"):
-            async with sending(served.channel, served.uuid, broken()) as handle:
-                try:
-                    async for _ in served.resources.read(handle):
-                        pass
-                except BenchError as error:
-                    seen.append(error)
-                    raise
-    assert "the client's content broke off after" in seen[0].what
-    assert "the client went away" in seen[0].what
-
-
-async def test_a_driver_that_takes_only_a_part_does_not_hold_its_client(tmp_path: Path) -> None:
-    async with routed(tmp_path) as served:
-        with anyio.fail_after(10):
-            async with sending(served.channel, served.uuid, chunked(bytes(40 << 20))) as handle:
-                reading = served.resources.read(handle)
-                await anext(reading)
-                await reading.aclose()
-
-
-async def test_an_exporter_that_is_lost_on_the_way_is_an_error_though_the_call_succeeded(tmp_path: Path) -> None:
-    async with routed(tmp_path) as served:
-        with pytest.raises(BenchError, match="the connection to the exporter was lost"):
-            async with sending(served.channel, served.uuid, chunked(CONTENT)):
-                await served.server.stop(0)
-
-
-async def test_content_that_breaks_off_is_an_error_and_not_an_end(tmp_path: Path) -> None:
-    async with routed(tmp_path) as served, receiving(served.channel, served.uuid) as (handle, chunks):
-        async with served.resources.write(handle) as put:
-            await put(b"some")
-            assert await anext(chunks) == b"some"
-            await served.server.stop(0)
-            with pytest.raises(BenchError, match="the connection to the exporter was lost"):
-                await anext(chunks)
-
-
 async def test_what_a_block_raises_comes_out_as_it_is(tmp_path: Path) -> None:
     async with listening(echo) as port, routed(tmp_path, {"connect": lambda: connected(port)}) as served:
         with pytest.raises(ZeroDivisionError):
             async with stream(served.channel, served.uuid):
-                raise ZeroDivisionError
-        with pytest.raises(ZeroDivisionError):
-            async with sending(served.channel, served.uuid, chunked(CONTENT)):
                 raise ZeroDivisionError

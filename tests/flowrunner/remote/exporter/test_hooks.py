@@ -14,6 +14,7 @@ import pytest
 
 from flowrunner.bench.config import load_exporter
 from flowrunner.errors import BenchError
+from flowrunner.remote.exporter.facades import Facades
 from flowrunner.remote.exporter.hooks import Hooks
 from flowrunner.remote.exporter.inner import serving_turn
 from flowrunner.remote.exporter.report import report
@@ -131,7 +132,7 @@ async def test_a_file_is_run_by_what_its_name_says(tmp_path: Path) -> None:
 async def test_a_message_that_it_leaves_is_for_those_who_lease(tmp_path: Path) -> None:
     async with station(tmp_path, beforeLease="script: 'echo mind the fan > $JMP_MOTD_FILE'") as found:
         assert found.motd == "mind the fan\n"
-        assert report(found).labels[MOTD] == "mind the fan\n"
+        assert (await report(found, Facades(found))).labels[MOTD] == "mind the fan\n"
 
 
 @pytest.mark.anyio

@@ -19,7 +19,8 @@ from anyio.abc import SocketStream
 from anyio.streams.tls import TLSListener
 
 from flowrunner.errors import BenchError
-from flowrunner.remote.exporter.presigned import Request, fetched, uploading
+from flowrunner.remote.exporter.presigned import fetched, uploading
+from flowrunner.remote.exporter.presigned_request import Request
 from flowrunner.remote.exporter.resources import Resources
 from tests.support.streams import listening
 from tests.support.web import Asked, answer, web
@@ -86,7 +87,7 @@ async def test_a_length_among_the_headers_is_the_framing() -> None:
 @pytest.mark.parametrize("pieces", [(b"abc",), (b"abcdef", b"g")])
 async def test_content_of_another_length_than_announced_is_an_error(pieces: tuple[bytes, ...]) -> None:
     async with web(lambda asked: None) as served:
-        with pytest.raises(BenchError, match="Too (little|much) data for declared Content-Length"):
+        with pytest.raises(BenchError, match=r"Too (little|much) data for declared Content-Length"):
             await upload(put(served.url("/x"), {"Content-Length": "6"}), *pieces)
 
 
@@ -201,7 +202,7 @@ async def test_a_refusal_in_the_middle_of_an_upload_is_told() -> None:
         await client.send(answer(b"quota", "507 Full"))
 
     async with listening(serve) as port:
-        with pytest.raises(BenchError, match="507 Full|the connection broke"):
+        with pytest.raises(BenchError, match=r"507 Full|the connection broke"):
             async with uploading(put(f"http://127.0.0.1:{port}/x")) as send:
                 for _ in range(1000):
                     await send(bytes(1 << 18))
@@ -211,7 +212,7 @@ async def test_a_refusal_in_the_middle_of_an_upload_is_told() -> None:
 async def test_content_that_is_cut_short_is_an_error(framing: str) -> None:
     body = b"a" * 50 if "Length" in framing else b"32\r\n" + b"a" * 50 + b"\r\n"
     async with web(lambda asked: f"HTTP/1.1 200 OK\r\n{framing}\r\n".encode() + body) as served:
-        with pytest.raises(BenchError, match="failed: peer (closed|unexpectedly)"):
+        with pytest.raises(BenchError, match=r"failed: peer (closed|unexpectedly)"):
             await all_of(get(served.url("/x")))
 
 
@@ -333,5 +334,5 @@ async def secure(folder: Path) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
 async def test_https_is_spoken_to_whom_is_trusted_and_to_nobody_else(tmp_path: Path) -> None:
     async with secure(tmp_path) as (port, trusted):
         assert await all_of(get(f"https://localhost:{port}/x"), tls=trusted) == b"secret image"
-        with pytest.raises(BenchError, match="no connection: .*(certificate|CERTIFICATE)"):
+        with pytest.raises(BenchError, match=r"no connection: .*(certificate|CERTIFICATE)"):
             await all_of(get(f"https://localhost:{port}/x"))

@@ -24,6 +24,7 @@ from tests.support.streams import Routed, routed
 
 pytestmark = pytest.mark.anyio
 
+GOAWAY = router.StreamRequest(frame_type=router.FRAME_TYPE_GOAWAY)
 CONTENT = b"".join(b"%d\n" % number for number in range(200_000))
 PACK: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress, "xz": lambda data: lzma.compress(data, preset=0), "bz2": bz2.compress, "zstd": zstd.compress,
@@ -54,7 +55,7 @@ class Offered:
     async def give(self, content: bytes, step: int = 50_000) -> None:
         for start in range(0, len(content), step):
             await self.call.write(router.StreamRequest(payload=content[start : start + step]))
-        await self.call.write(router.StreamRequest(frame_type=7))
+        await self.call.write(GOAWAY)
         await self.call.done_writing()
 
     async def rest(self) -> tuple[bytes, bool]:
@@ -184,7 +185,7 @@ async def test_a_handle_of_a_client_that_is_gone_is_an_error(tmp_path: Path) -> 
         offered = Offered(served)
         handle = await offered.handle()
         offered.call.cancel()
-        with anyio.fail_after(10), pytest.raises(BenchError, match="broke off after 0 bytes|there is no resource"):
+        with anyio.fail_after(10), pytest.raises(BenchError, match=r"broke off after 0 bytes|there is no resource"):
             await content(served.resources, handle)
 
 

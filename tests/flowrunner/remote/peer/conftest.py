@@ -14,6 +14,7 @@ from flowrunner.interface import Interface
 from flowrunner.remote.client.connect import connected
 from flowrunner.remote.client.remote import Claim, LogLine, RemoteLease
 from flowrunner.remote.endpoint import Endpoint
+from tests.support.exporters import Exporter, exporter
 from tests.support.peers import Peer, free_port, peer
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
@@ -125,3 +126,39 @@ def part(lease: RemoteLease, path: str, interface: type[I]) -> I:
     node = lease.device.at(path)
     assert node.offers(interface)
     return cast("I", node.client)
+
+
+OURS = """
+export:
+  power: {{type: power.command, config: {{"on": "touch {folder}/lamp", "off": "rm -f {folder}/lamp", read: "echo 5 0.25"}}}}
+  console: {{type: console.process, config: {{command: [sh, -c, "stty raw -echo; exec cat"]}}}}
+  disk: {{type: storage.file, config: {{path: {folder}/disk.img, size: 4MiB}}}}
+  card: {{type: storage.virtual, config: {{size: 4MiB}}}}
+  host: {{type: shell.command, config: {{methods: {{greet: 'printf "hello $1 $WHO\\n"; echo careful >&2; exit 3', raw: 'printf "\\377ok"'}}}}}}
+  net: {{type: network.tcp, config: {{host: 127.0.0.1, port: {port}}}}}
+  echo: {{type: network.echo}}
+  board: {{type: machine.virtual, config: {{boot_time: 0, storage: 1MiB, faults: [{{call: pause, fail: the clock is stuck}}]}}}}
+  again: {{ref: power}}
+"""
+
+
+@dataclass(frozen=True)
+class Ours:
+    """Our exporter; `folder` is where its parts leave things, `port` where its network connects to."""
+
+    exporter: Exporter
+    folder: Path
+    port: int
+
+    @property
+    def lamp(self) -> bool:
+        """Whether the power is on."""
+        return (self.folder / "lamp").exists()
+
+
+@pytest.fixture(scope="session")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ours]:
+    folder, port = tmp_path_factory.mktemp("ours"), free_port()
+    (folder / "exporter.yaml").write_text(OURS.format(folder=folder, port=port))
+    with exporter(folder / "exporter.yaml", folder) as found:
+        yield Ours(found, folder, port)

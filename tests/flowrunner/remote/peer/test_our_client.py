@@ -194,7 +194,7 @@ async def test_a_part_of_an_unknown_class_is_named_when_a_step_wants_something_o
         ("missing", "config", "jumpstarter_driver_power.client.PowerClient cannot on"),
         ("argument", "config", "the relay is stuck"),
         ("late", "device", "jumpstarter_driver_power.client.PowerClient did not answer 'on' in time: the relay is stuck"),
-        ("gone", "device", "jumpstarter_driver_power.client.PowerClient could not do 'on': the relay is stuck"),
+        ("gone", "device", "the relay is stuck"),
         ("system", "device", "the relay is stuck"),
         ("other", "device", "the relay is stuck"),
     ],
