@@ -74,20 +74,26 @@ def started(command: list[str]) -> Iterator[int]:
 @contextmanager
 def running(command: list[str], port: int) -> Iterator[None]:
     """A process that listens on a port some time after its start."""
-    with (FOLDER / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+    path = FOLDER / "log"
+    with path.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
-            for _ in range(300):
-                try:
-                    socket.create_connection(("127.0.0.1", port)).close()
-                    break
-                except OSError:
-                    time.sleep(0.1)
-            else:
-                raise RuntimeError(f"{command[0]} does not listen: {(FOLDER / 'log').read_text()[-800:]}")
+            while not listens(port):
+                if process.poll() is not None:
+                    raise RuntimeError(f"{command[0]} ended: {path.read_text()[-800:]}")
+                time.sleep(0.1)
             yield
         finally:
             process.terminate()
             process.wait(30)
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def free_port() -> int:

@@ -17,7 +17,7 @@ COMMANDS = {
     "init": "Write a first pipeline and lab that run",
     "exporter": "Serve a bench to other machines",
     "shell": "Open a shell in which a bench is yours",
-    "device": "Use a device by hand: power, console, flash and all that it can do",
+    "device": "Use a device by hand: power, console, flash",
     "runs": "List the runs of this folder",
     "report": "Write the reports of a run again, or print its summary",
     "recover": "Clean up behind a run that was killed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ class Format(StrEnum):
     GITHUB = "github"
     GITLAB = "gitlab"
 
+
+PASSPHRASE = re.compile(r"(?<=passphrase: )[^\s{][^,}\n]*")
+"""A passphrase in a lab's file: the excerpt beside an error shows the line, and not this."""
 
 PipelineFile = Annotated[Path, typer.Argument(help="The pipeline's file", show_default=False)]
 Inputs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="Set an input")]
@@ -84,9 +88,10 @@ def _text(error: PipelineError | FlowrunnerError) -> dict[str, str]:
     if error.where is None:
         return {}
     try:
-        return {error.where.file: Path(error.where.file).read_text(errors="replace")}
+        text = Path(error.where.file).read_text(errors="replace")
     except OSError:
         return {}
+    return {error.where.file: PASSPHRASE.sub(lambda found: "*" * len(found[0]), text)}
 
 
 def coloured(terminal: bool) -> bool:

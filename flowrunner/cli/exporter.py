@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -37,7 +38,7 @@ Certificate = Annotated[Path | None, typer.Option("--tls-cert", metavar="FILE", 
 Key = Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key, as PEM")]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Serve ports in plain text")]
 PassphraseFile = Annotated[
-    Path | None, typer.Option("--passphrase-file", metavar="FILE", help="What clients must know: its first line")
+    Path | None, typer.Option("--passphrase-file", metavar="FILE", help="What clients must know is in it")
 ]
 
 exporter = typer.Typer(no_args_is_help=True, help="Serve a bench to other machines.", rich_markup_mode=None)
@@ -104,10 +105,11 @@ def unit(
 
 
 def _ready(addresses: Sequence[Address], shape: Shape) -> None:
-    for address in addresses:
-        text = f"listening on {address}"
-        facts = {"event": "listening", "address": str(address), "pid": os.getpid()}
-        print(json.dumps(facts) if shape is Shape.JSON else text, flush=True)
+    with suppress(BrokenPipeError):  # whoever waited for it has read enough
+        for address in addresses:
+            text = f"listening on {address}"
+            facts = {"event": "listening", "address": str(address), "pid": os.getpid()}
+            print(json.dumps(facts) if shape is Shape.JSON else text, flush=True)
 
 
 def _failed(error: FlowrunnerError) -> int:

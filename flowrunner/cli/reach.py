@@ -29,7 +29,7 @@ Passphrase = Annotated[
     str | None, typer.Option("--passphrase", metavar="TEXT", help="It is sent [env: FLOW_PASSPHRASE]")
 ]
 PassphraseFile = Annotated[
-    Path | None, typer.Option("--passphrase-file", metavar="FILE", help="Its first line is sent [env: FLOW_PASSPHRASE]")
+    Path | None, typer.Option("--passphrase-file", metavar="FILE", help="What is in it is sent [env: FLOW_PASSPHRASE]")
 ]
 
 

@@ -91,13 +91,13 @@ def run(
 
 def _facts(bench: StaticLab) -> dict[str, Any]:
     return {
-        "argv": _argv(sys.argv), "host": socket.gethostname(), "user": os.environ.get("USER", str(os.getuid())),
+        "argv": argv(sys.argv), "host": socket.gethostname(), "user": os.environ.get("USER", str(os.getuid())),
         "python": platform.python_version(), "platform": platform.platform(), "lab": bench.origin,
         "exporters": bench.named,
     }  # fmt: skip
 
 
-def _argv(words: Sequence[str]) -> list[str]:
+def argv(words: Sequence[str]) -> list[str]:
     """The command line without the passphrase, however short that is."""
     found = []
     for before, word in pairwise(("", *words)):

@@ -45,7 +45,7 @@ def shell(
         session = ShellSession(
             where=named(exporter, lab, said, os.environ), command=command or (), environment=os.environ, keep=keep,
             say=lambda text: typer.echo(f"flow: {text}", err=True), on_log=show,
-            ca=tls_ca,
+            join=os.environ.get("FLOW_LEASE") if exporter is None else None, ca=tls_ca,
         )  # fmt: skip
         status = anyio.run(session.run)
     raise typer.Exit(status)

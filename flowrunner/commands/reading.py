@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, BinaryIO, Union, get_args, get_origin
 
+import anyio.to_thread
 from pydantic import TypeAdapter, ValidationError
 
 from flowrunner.errors import PipelineError
 from flowrunner.model import Size
+
+PIECE = 1 << 18
+"""Bytes of a file that are sent at once."""
 
 
 def usage(what: str, help: str | None = None) -> PipelineError:
@@ -68,6 +73,8 @@ def _many(wanted: Any, words: Sequence[str]) -> Any:
 def _one(wanted: Any, word: str) -> Any:
     if wanted is bytes:
         return _content(word)
+    if wanted == AsyncIterable[bytes]:
+        return _pieces(word)
     if wanted is Any:
         return _guess(word)
     if wanted is int and not word.lstrip("+-").isdigit():
@@ -90,6 +97,28 @@ def _content(word: str) -> bytes:
         return Path(word[1:]).read_bytes()
     except OSError as error:
         raise usage(f"'{word[1:]}' could not be read: {error.strerror}") from error
+
+
+def _pieces(word: str) -> AsyncIterable[bytes]:
+    """What `_content` gives, but read while it is sent."""
+    if word == "-":
+        return _file(sys.stdin.buffer)
+    if not word.startswith("@"):
+        return _once(word.encode())
+    try:
+        return _file(Path(word[1:]).open("rb"))
+    except OSError as error:
+        raise usage(f"'{word[1:]}' could not be read: {error.strerror}") from error
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def _file(file: BinaryIO) -> AsyncIterator[bytes]:
+    with file:
+        while piece := await anyio.to_thread.run_sync(os.read, file.fileno(), PIECE, abandon_on_cancel=True):
+            yield piece
 
 
 def _number(word: str) -> int:

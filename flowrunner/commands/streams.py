@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 
 from flowrunner.commands.command import Command, open_output
+from flowrunner.commands.copying import copy, read_to_end, typed
 from flowrunner.commands.method import Parameter
-from flowrunner.commands.output import write_all
 from flowrunner.commands.reading import usage
 from flowrunner.commands.terminal import Escape, check_terminal, raw_terminal
 from flowrunner.device import Device
 from flowrunner.interface import ByteStream
+from flowrunner.interfaces.network import Network
+from flowrunner.model import Seconds
 
-READ = 1 << 16
 STREAM = Parameter("stream", str, "connect", "Which of the part's streams")
 OUTPUT = Parameter("output", str | None, None, "Write what it says to this file instead")
 APPEND = Parameter("append", bool, False, "Add to that file instead of replacing it")
 INPUT = Parameter("input", bool, False, "Send standard input also when it is a terminal")
 NO_INPUT = Parameter("no_input", bool, False, "Send nothing")
+TIMEOUT = Parameter("timeout", Seconds | None, None, "Stop after so long: 2, 2s, 1m30s")
 NO_OUTPUT = Parameter("no_output", bool, False, "Do not wait for an answer: end with the input")
 
 Open = Callable[[], AbstractAsyncContextManager[ByteStream]]
@@ -49,7 +50,7 @@ def pipe_command() -> Command:
         "Copy standard input to the device and what it says to standard output.\n\n"
         "Standard input is sent when it is no terminal. It ends when the device closes the stream."
     )
-    options = (OUTPUT, APPEND, INPUT, NO_INPUT, NO_OUTPUT, STREAM)
+    options = (OUTPUT, APPEND, INPUT, NO_INPUT, NO_OUTPUT, TIMEOUT, STREAM)
     spellings = {"-o": "--output", "-a": "--append", "-i": "--input"}
     return Command("pipe", help, (), _pipe, options, spellings, check=_check_pipe)
 
@@ -61,12 +62,12 @@ async def _console(node: Device, values: Mapping[str, Any]) -> int:
             escape = Escape()
 
             async def keys() -> AsyncIterator[bytes]:
-                async for data in _typed(handle):
+                async for data in typed(handle):
                     yield data
                     if escape.leaves(data):
                         return
 
-            lost = await _copy(stream, keys(), 1, ends=True)
+            lost = await copy(stream, keys(), 1, ends=True)
     print(f"\nleft {node.name}" if not lost else f"\n{node.name} closed the connection", file=sys.stderr)
     return 0
 
@@ -75,9 +76,12 @@ async def _pipe(node: Device, values: Mapping[str, Any]) -> int:
     silent, source = bool(values.get("no_output")), _input(values)
     path = values.get("output")
     handle = open_output(Path(path), append=bool(values.get("append"))) if path else sys.stdout.fileno()
+    lost = False
     try:
         async with opened(node, values) as stream:
-            lost = await _copy(stream, source, None if silent else handle, ends=silent)
+            half = node.offers(Network)  # a console that is half closed may be lost to its device
+            with anyio.move_on_after(values.get("timeout")):
+                lost = await copy(stream, source, None if silent else handle, ends=silent, half=half)
     finally:
         if path:
             os.close(handle)
@@ -103,62 +107,4 @@ def _sends(values: Mapping[str, Any]) -> bool:
 
 
 def _input(values: Mapping[str, Any]) -> AsyncIterator[bytes] | None:
-    return _read(sys.stdin.fileno()) if _sends(values) else None
-
-
-async def _copy(stream: ByteStream, source: AsyncIterator[bytes] | None, handle: int | None, *, ends: bool) -> bool:
-    """Copy both ways; True when the device closed the stream. With `ends` the end of the input is the end."""
-    try:
-        return await _both(stream, source, handle, ends=ends)
-    except ExceptionGroup as group:
-        raise group.exceptions[0] from None
-
-
-async def _both(stream: ByteStream, source: AsyncIterator[bytes] | None, handle: int | None, *, ends: bool) -> bool:
-    lost = False
-
-    async def send(data: AsyncIterator[bytes]) -> None:
-        nonlocal lost
-        try:
-            async for piece in data:
-                await stream.send(piece)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            lost = True
-        if ends or lost:
-            group.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        if source is not None:
-            group.start_soon(send, source)
-        with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            while True:
-                data = await stream.receive()
-                if handle is not None:
-                    await _write(handle, data)
-        lost = True
-        group.cancel_scope.cancel()
-    return lost
-
-
-async def _write(handle: int, data: bytes) -> None:
-    """Write without keeping the event loop: a terminal may be stopped, a pipe full."""
-    await anyio.to_thread.run_sync(write_all, handle, data, abandon_on_cancel=True)
-
-
-async def _typed(handle: int) -> AsyncIterator[bytes]:
-    """What is typed, as soon as it is; the end when the terminal is gone."""
-    with suppress(OSError):
-        while True:
-            await anyio.wait_readable(handle)
-            if not (data := os.read(handle, READ)):
-                return
-            yield data
-
-
-async def _read(handle: int) -> AsyncIterator[bytes]:
-    """A file, a pipe or a terminal to its end."""
-    read: Callable[[], Awaitable[bytes]] = lambda: anyio.to_thread.run_sync(  # noqa: E731
-        os.read, handle, READ, abandon_on_cancel=True
-    )
-    while data := await read():
-        yield data
+    return read_to_end(sys.stdin.fileno()) if _sends(values) else None

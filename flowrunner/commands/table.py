@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from flowrunner.commands.command import Command, of_method
+from flowrunner.commands.forward import forward_tcp_command, forward_unix_command
 from flowrunner.commands.method import methods
 from flowrunner.commands.shell import shell_command
 from flowrunner.commands.storage import dump_command, flash_command
 from flowrunner.commands.streams import console_command, pipe_command
 from flowrunner.device import Device
 from flowrunner.interfaces.console import Console
+from flowrunner.interfaces.network import Network
 from flowrunner.interfaces.shell import Shell
 from flowrunner.interfaces.storage import Flasher
 
@@ -23,6 +25,8 @@ def commands(node: Device) -> dict[str, Command]:
         found["console"] = console_command()
     if any(method.kind == "stream" for method in methods(node).values()):
         found["pipe"] = pipe_command()
+    if node.offers(Network):
+        found |= {"forward-tcp": forward_tcp_command(), "forward-unix": forward_unix_command()}
     return found
 
 

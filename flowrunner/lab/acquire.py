@@ -66,13 +66,12 @@ class Acquiring:
         """
         if not self.requests:
             return []
-        left: Fitting | None = fitting if _choice(fitting) else None
+        left = fitting if _choice(fitting) else {}
         while left and match({role: [e.identity for e in found] for role, found in left.items()}):
             try:
                 return await self._attempt(stack, left, patient=False)
             except _InUseError as error:
-                busy = error.identity
-                left = busy and {role: [e for e in found if e.identity != busy] for role, found in left.items()} or None
+                left = _without(left, error.identity) if error.identity else {}
         return await self._attempt(stack, fitting, patient=True)
 
     async def _attempt(self, stack: AsyncExitStack, fitting: Fitting, *, patient: bool) -> list[Hold]:
@@ -140,3 +139,7 @@ class Acquiring:
 def _choice(fitting: Fitting) -> bool:
     """Whether a remote exporter may be left for another one."""
     return any(len(found) > 1 and any(isinstance(e, RemoteExporter) for e in found) for found in fitting.values())
+
+
+def _without(fitting: Fitting, identity: str) -> Fitting:
+    return {role: [e for e in found if e.identity != identity] for role, found in fitting.items()}

@@ -102,9 +102,9 @@ class StaticLab:
         await self.look(requests)
         self.check(requests)
         queue = Queue(requests, waiting)
+        limit = asyncio.timeout(queue_timeout)  # it cancels once: what was entered by then is left in peace
         try:
-            # A plain timeout cancels once: what was entered by then is left in peace.
-            async with asyncio.timeout(queue_timeout) as limit, AsyncExitStack() as stack:
+            async with limit, AsyncExitStack() as stack:
                 fitting = {request.role: self._fitting(request, requests) for request in requests}
                 told = Told(owner, on_log, self.on_call)
                 wanted = Acquiring(requests, self._folder, told, queue, self.shared)

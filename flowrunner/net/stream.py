@@ -16,6 +16,9 @@ from flowrunner.errors import BenchError
 READ = 1 << 16
 """Bytes that are read at once; no datagram is longer."""
 
+TURNS = 4
+"""Reads and writes of one socket after which other tasks have their turn."""
+
 
 class SocketStream:
     """A connected socket (`flowrunner.interface.ByteStream`); `name` is how errors call its far end.
@@ -28,6 +31,7 @@ class SocketStream:
         self.name = name
         self.datagrams = inner.type == socket.SOCK_DGRAM
         self._socket = inner
+        self._turns = 0
 
     async def receive(self) -> bytes:
         """Some bytes, or one datagram, which may be empty.
@@ -46,7 +50,7 @@ class SocketStream:
                 raise self._broke(error) from error
             if not data and not self.datagrams:
                 raise anyio.EndOfStream
-            await anyio.lowlevel.cancel_shielded_checkpoint()  # what is read is not lost, and others have their turn
+            await self._let_others()
             return data
 
     async def send(self, data: bytes, /) -> None:
@@ -66,7 +70,13 @@ class SocketStream:
             except OSError as error:
                 raise self._broke(error) from error
             if not left:
-                return await anyio.lowlevel.cancel_shielded_checkpoint()
+                return await self._let_others()
+
+    async def _let_others(self) -> None:
+        """Give up the turn now and then, for a socket that is always ready; not cancellable, as we hold data."""
+        self._turns += 1
+        if self._turns % TURNS == 0:
+            await anyio.lowlevel.cancel_shielded_checkpoint()
 
     async def send_eof(self) -> None:
         """Half close: the far end sees that no more comes. Datagrams have no such thing."""

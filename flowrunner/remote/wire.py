@@ -1,6 +1,7 @@
 """The protocol's messages and stubs, and google's types: the one place that imports them."""
 
 from google.protobuf.empty_pb2 import Empty as Empty
+from google.protobuf.message import DecodeError as DecodeError
 from google.protobuf.struct_pb2 import ListValue as ListValue
 from google.protobuf.struct_pb2 import NullValue as NullValue
 from google.protobuf.struct_pb2 import Struct as Struct
@@ -13,6 +14,7 @@ from jumpstarter_protocol.jumpstarter.v1 import router_pb2 as router
 from jumpstarter_protocol.jumpstarter.v1 import router_pb2_grpc as router_services
 
 __all__ = [
+    "DecodeError",
     "Empty",
     "ListValue",
     "Struct",

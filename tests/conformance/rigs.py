@@ -106,6 +106,7 @@ RIGS = (
     Rig("shell.command", lambda _: {"methods": {"hello": "echo hello"}}, methods={"hello": b"hello\n"}),
     Rig("storage.file", lambda folder: {"path": folder / "disk", "size": "64MiB"}),
     Rig("storage.virtual", lambda _: {}),
+    Rig("storage.virtual_flasher", lambda _: {"targets": ["root"]}),
     Rig("tftp.server", lambda folder: {"root_dir": folder / "files", **FREE}),
     Rig("video.file", _pictures),
 )

@@ -28,7 +28,7 @@ class Patient(Session):
 
 
 async def main(address: str, grace: float) -> None:
-    own.Session = Patient  # type: ignore[misc]
+    setattr(own, "Session", Patient)  # noqa: B010 - it is not for others
     endpoint = Endpoint(address=Address.parse(address), trust=Trust(insecure=True))
     claim = Claim(role="dut", owner="the partitioned one", grace=grace, safe_state=[("power", "off")])
     async with connected(endpoint) as remote, remote.leased(claim, lambda *_: None) as lease:

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from flowrunner.lab.discover import discover
 from flowrunner.pipeline.compiler import compile
 from flowrunner.pipeline.plan import Plan
 from tests.support.bench import Done
-from tests.support.exporters import exporter, run
+from tests.support.exporters import exporter, run, running, served
 from tests.support.journals import TOKEN, comparable, logs
 
 ROOT = Path(__file__).parents[2]
@@ -34,15 +35,6 @@ def bench(pipeline: Path) -> Path:
 def marked(pipeline: Path) -> Any:
     real = "machine.qemu" in bench(pipeline).read_text()
     return pytest.param(pipeline, marks=[pytest.mark.machine] if real else [], id=pipeline.stem)
-
-
-def three(pipeline: Path, file: Path, folder: Path, **more: Any) -> tuple[Done, Done, Done]:
-    """The run in one process, over a unix socket, and over TCP."""
-    here = run(pipeline, folder / "here", exporters=[str(file)], **more)
-    with exporter(file, folder) as served:
-        unix = run(pipeline, folder / "unix", exporters=[served.unix], **more)
-        tcp = run(pipeline, folder / "tcp", exporters=[served.tcp], **more)
-    return here, unix, tcp
 
 
 def same(here: Done, there: Done, *, exact: bool = True) -> None:
@@ -74,7 +66,11 @@ def test_each_pipeline_of_the_project_leaves_the_same_journal(tmp_path: Path, pi
             [sys.executable, ROOT / "tools/build_guest.py"], check=True, capture_output=True, text=True
         )
         inputs = {"image": str(Path(built.stdout.strip()) / "root.img.zst")}
-    here, unix, tcp = three(pipeline, bench(pipeline), tmp_path, inputs=inputs)
+    file = bench(pipeline)
+    here = run(pipeline, tmp_path / "here", exporters=[str(file)], inputs=inputs)
+    with exporter(file, tmp_path) as apart:
+        unix = run(pipeline, tmp_path / "unix", exporters=[apart.unix], inputs=inputs)
+        tcp = run(pipeline, tmp_path / "tcp", exporters=[apart.tcp], inputs=inputs)
     assert here.outcome == "passed"
     same(here, unix, exact=not real)
     same(here, tcp, exact=not real)
@@ -141,7 +137,11 @@ def test_what_goes_wrong_goes_wrong_in_the_same_way(tmp_path: Path, case: str) -
     file, pipeline = tmp_path / "bench.yaml", tmp_path / "p.yaml"
     file.write_text(f"metadata: {{name: desk, labels: {{board: any, site: here}}}}\nexport:\n  {export}\n")
     pipeline.write_text(f"flow: 1\nname: {case}\ndevices: {{dut: {duration}}}\n{steps}")
-    here, unix, tcp = three(pipeline, file, tmp_path)
+    here = run(pipeline, tmp_path / "here", exporters=[str(file)])
     assert here.outcome == outcome, here.events[-1]
-    same(here, unix)
-    same(here, tcp)
+
+    async def work(unix: str, tcp: str) -> None:
+        same(here, await running(pipeline, tmp_path / "unix", exporters=[unix]))
+        same(here, await running(pipeline, tmp_path / "tcp", exporters=[tcp]))
+
+    anyio.run(served, file, tmp_path, work)

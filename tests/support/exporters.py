@@ -1,4 +1,4 @@
-"""`flow exporter run` in a process of its own, and runs of pipelines on it from this one."""
+"""Exporters, in a process of their own or in this one, and runs of pipelines on them from this one."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 
+from flowrunner.bench.config import load_exporter
 from flowrunner.engine.lines import read
-from flowrunner.engine.run import Finished, Runner
+from flowrunner.engine.run import Runner
 from flowrunner.engine.state import Options
 from flowrunner.lab.access import Access
 from flowrunner.lab.discover import discover
 from flowrunner.pipeline.compiler import compile
+from flowrunner.remote.address import Address
+from flowrunner.remote.endpoint import Listen
+from flowrunner.remote.exporter.serve import exporting
+from flowrunner.remote.exporter.station import Station
 from tests.support.bench import Done
 from tests.support.flow import clean
 
@@ -62,26 +68,34 @@ def exporter(
     assert process.returncode == 0, out
 
 
-def run(
+async def served(file: Path, folder: Path, work: Callable[[str, str], Awaitable[None]]) -> None:
+    """Serve the bench of `file` in this process while `work` is done with its addresses: a socket and a port."""
+    source = load_exporter(file)
+    listens = [Listen(address=Address(path=folder / "s")), Listen(address=Address(host="127.0.0.1"), insecure=True)]
+    async with exporting(Station(source, source.exporter.metadata.name or file.stem), listens) as server:
+        unix, tcp = map(str, server.addresses)
+        await work(unix, tcp)
+
+
+async def running(
     pipeline: Path, folder: Path, *, exporters: Sequence[str] = (), lab: Path | None = None,
     inputs: Mapping[str, Any] | None = None, **environment: str,
 ) -> Done:  # fmt: skip
-    """Run a pipeline in this process; what it leaves is in `folder`. Ports are spoken to in plain text."""
+    """Run a pipeline; what it leaves is in `folder`. Ports are spoken to in plain text."""
     surroundings = {"PATH": os.environ["PATH"], "FLOW_LOCK_DIR": str(folder / "locks"), **environment}
     compiled = compile(pipeline, inputs=inputs, environment=surroundings)
     access = Access(insecure=True) if any("127.0.0.1" in text for text in exporters) else None
     found = discover(
         pipeline, lab=str(lab) if lab else None, exporters=exporters, environment=surroundings, access=access
     )
-    runner = Runner(
-        compiled.plan, compiled.secrets, found, folder / "runs", Options(fsync=False, environment=surroundings)
-    )
-
-    async def main() -> Finished:
-        requests = tuple(compiled.plan.requests())
-        await found.look(requests)
-        found.check(requests)
-        return await runner.run()
-
-    finished = anyio.run(main)
+    requests = tuple(compiled.plan.requests())
+    await found.look(requests)
+    found.check(requests)
+    options = Options(fsync=False, environment=surroundings)
+    finished = await Runner(compiled.plan, compiled.secrets, found, folder / "runs", options).run()
     return Done(finished, read(finished.folder / "journal.jsonl"))
+
+
+def run(pipeline: Path, folder: Path, **more: Any) -> Done:
+    """The same, from its beginning to its end."""
+    return anyio.run(partial(running, pipeline, folder, **more))

@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
 import pexpect
 
+from flowrunner.lab.flock import lock_folder
+from flowrunner.lab.locks import Locks
 from tests.support.flow import clean
 
 FLOW = [sys.executable, "-m", "flowrunner"]
@@ -62,6 +65,11 @@ class Desk:
     def socket(self) -> str:
         """Where the exporter listens."""
         return f"unix:{self.folder}/s"
+
+    def leases(self) -> list[str]:
+        """The owners of what is leased on this bench's machine."""
+        held = anyio.run(Locks(lock_folder(self.environment())).leases)
+        return [str(lease.facts["owner"]) for lease in held]
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of each `flow`."""

@@ -45,12 +45,15 @@ class Peer:
 
     def kill(self) -> None:
         """End it, as a power cut does."""
-        for each in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
+        for each in psutil.Process(self.process.pid).children(recursive=True):
             each.kill()
+        self.process.kill()
 
 
 @contextmanager
-def peer(config: str, *, options: Sequence[str] = ("--tls-grpc-insecure",), parts: str = "", **trust: object) -> Iterator[Peer]:
+def peer(
+    config: str, *, options: Sequence[str] = ("--tls-grpc-insecure",), parts: str = "", **trust: object
+) -> Iterator[Peer]:
     """Run `jmp run` with the rest of an exporter's file. `parts` is the text of a module `parts` that it may name.
 
     `trust` is what a client needs for the port, besides what `options` say.
@@ -60,7 +63,15 @@ def peer(config: str, *, options: Sequence[str] = ("--tls-grpc-insecure",), part
         file.write_text(HEAD + dedent(config))
         Path(folder, "parts.py").write_text(dedent(parts))
         port = free_port()
-        command = [BIN / "jmp", "run", "--exporter-config", file, "--tls-grpc-listener", f"127.0.0.1:{port}", *options]
+        command: list[str | Path] = [
+            BIN / "jmp",
+            "run",
+            "--exporter-config",
+            file,
+            "--tls-grpc-listener",
+            f"127.0.0.1:{port}",
+            *options,
+        ]
         environment = {**os.environ, "XDG_RUNTIME_DIR": folder, "TMPDIR": folder, "PYTHONPATH": folder, "HOME": folder}
         with log.open("wb") as out:
             process = subprocess.Popen(command, stdout=out, stderr=out, env=environment, start_new_session=True)
@@ -76,7 +87,9 @@ def peer(config: str, *, options: Sequence[str] = ("--tls-grpc-insecure",), part
                 _end_all(process)
 
 
-def j(host: str | Path, *words: str | Path, send: bytes | None = None, within: float = 30.0) -> subprocess.CompletedProcess[bytes]:
+def j(
+    host: str | Path, *words: str | Path, send: bytes | None = None, within: float = 30.0
+) -> subprocess.CompletedProcess[bytes]:
     """Run their command line on an exporter, as in their shell."""
     return subprocess.run([BIN / "j", *words], input=send, capture_output=True, env=surroundings(host), timeout=within)
 

@@ -76,8 +76,9 @@ class VirtualRemote(Remote):
         exporter = self._exporter
         exporter.claims.append(claim)
         while exporter.holder:
+            moved = exporter.moved
             waiting(exporter.holder, 1)
-            await exporter.moved.wait()
+            await moved.wait()
         exporter.holder = claim.owner
         exporter.log.append("leased")
         bench = exporter.bench(claim.role)

@@ -11,18 +11,20 @@ from flowrunner.interfaces.machine import Machine
 from flowrunner_drivers.machine._qemu.config import QemuConfig
 from flowrunner_drivers.machine._qemu.core import Core
 from flowrunner_drivers.machine._qemu.parts import QemuConsole, QemuFlasher, QemuPower, QemuVideo
+from flowrunner_drivers.machine._qemu.ports import QemuPort, QemuVnc
 
 
 class Qemu(Driver[QemuConfig], Machine):
-    """A QEMU machine with the parts `power`, `console`, `flasher` and `video`.
+    """A QEMU machine with the parts `power`, `console`, `flasher`, `video`, with `vnc` if wanted, and forwarded ports.
 
     ```yaml
     export:
       board:
         type: machine.qemu
-        config: {mem: 256MiB, disk_size: 64MiB}
+        config: {mem: 256MiB, disk_size: 64MiB, hostfwd: {ssh: {guestport: 22}}}
     ```
 
+    Each port in `hostfwd` is a part of its own, of that name: a network that leads into the guest.
     Flash an image to `root` (which is the default) and power the machine on. Its console, the first serial port, loses
     no byte, the first one included. The machine never outlives flowrunner. QEMU is a Debian package: `apt-get install
     qemu-system-x86`, or `qemu-system-arm` for `arch: aarch64`. Its monitor: QEMU's docs/interop/qmp-spec.
@@ -37,6 +39,9 @@ class Qemu(Driver[QemuConfig], Machine):
         self.children |= parts
         if config.card != "none":
             self.children["video"] = QemuVideo(self.core)
+        if config.vnc:
+            self.children["vnc"] = QemuVnc(self.core)
+        self.children |= {name: QemuPort(self.core, name) for name in config.hostfwd}
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
 
 import anyio
 import anyio.to_thread
 
 from flowrunner.driver import Config, Driver
-from flowrunner.errors import BenchError
+from flowrunner.errors import BenchError, near
 from flowrunner.image import Medium, write_image
-from flowrunner.image.linux import device_size, forget
+from flowrunner.image.linux import forget
 from flowrunner.interfaces.storage import Flasher, Image, Written
-from flowrunner.model import Duration, FilePath, Seconds, Size
+from flowrunner.model import FilePath, Seconds, Size
+from flowrunner_drivers.storage._place import Place
 
 CHUNK = 1 << 20
-ABSENT = (errno.ENOENT, errno.ENXIO, errno.ENOMEDIUM, errno.EIO, errno.ENODEV)
-"""What the kernel says while a medium is not there yet, or is just coming."""
 
 
 class FileStorageConfig(Config):
@@ -28,6 +24,9 @@ class FileStorageConfig(Config):
 
     path: FilePath
     """A block device such as `/dev/disk/by-id/usb-...`, or a file, which is made when it is not there."""
+
+    targets: dict[str, FilePath] = {}
+    """Further media by name, such as `boot0: /dev/mmcblk0boot0`: what a target of an image stands for."""
 
     size: Size | None = None
     """The size of a file that stands for a medium; without one the file takes the size of each image."""
@@ -52,103 +51,42 @@ class FileStorage(Driver[FileStorageConfig], Flasher):
     export:
       storage:
         type: storage.file
-        config: {path: /dev/disk/by-id/usb-Generic_STORAGE_DEVICE-0:0}
+        config:
+          path: /dev/disk/by-id/usb-Generic_STORAGE_DEVICE-0:0
+          targets: {root: /dev/disk/by-id/usb-Generic_STORAGE_DEVICE-0:0-part2}
     ```
     """
 
     async def flash(self, image: Image, target: str | None = None) -> Written:
-        self._check(target)
-        async with self._opened(os.O_RDWR) as (handle, device):
-            medium = await anyio.to_thread.run_sync(Medium, handle, str(self.config.path), self.config.size)
+        place = self._place(target)
+        async with place.opened(os.O_RDWR) as handle:
+            medium = await anyio.to_thread.run_sync(Medium, handle, str(place.path), self.config.size)
             written = await write_image(image, medium, sync_timeout=self.config.fsync_timeout)
-        if device:
+        if place.is_device():
             await anyio.sleep(self.config.leeway)
         return written
 
     async def dump(self, target: str | None = None, length: int | None = None) -> AsyncIterator[bytes]:
-        self._check(target)
-        async with self._opened(os.O_RDONLY) as (handle, device):
-            if device:
+        place = self._place(target)
+        async with place.opened(os.O_RDONLY) as handle:
+            if place.is_device():
                 await anyio.to_thread.run_sync(forget, handle)
             at = 0
             while length is None or at < length:
                 count = CHUNK if length is None else min(CHUNK, length - at)
-                data = await anyio.to_thread.run_sync(partial(self._read, handle, count, at))
+                data = await anyio.to_thread.run_sync(place.read, handle, count, at)
                 if not data and length is not None:
-                    raise BenchError(f"'{self.config.path}' has only {at} bytes, {length} were asked for")
+                    raise BenchError(f"'{place.path}' has only {at} bytes, {length} were asked for")
                 if not data:
                     return
                 yield data
                 at += len(data)
 
-    def _check(self, target: str | None) -> None:
-        if target is not None:
+    def _place(self, target: str | None) -> Place:
+        known = self.config.targets
+        if target is not None and target not in known:
+            what = f"'{self.config.path}' has no target '{target}'"
             raise BenchError(
-                f"'{self.config.path}' has no target '{target}'",
-                blame="config",
-                help="it is one medium: leave target out",
+                what, blame="config", help=near(target, known) if known else "it is one medium: leave target out"
             )
-
-    def _read(self, handle: int, count: int, at: int) -> bytes:
-        try:
-            return os.pread(handle, count, at)
-        except OSError as error:
-            raise BenchError(f"'{self.config.path}' could not be read at byte {at}: {error.strerror}") from error
-
-    @asynccontextmanager
-    async def _opened(self, mode: int) -> AsyncIterator[tuple[int, bool]]:
-        """The open medium, and whether it is a device."""
-        handle = await self._wait(mode)
-        try:
-            yield handle, self._is_device()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(os.close, handle)
-
-    async def _wait(self, mode: int) -> int:
-        """Open the medium; a device is awaited."""
-        deadline = anyio.current_time() + self.config.timeout
-        while True:
-            try:
-                return await anyio.to_thread.run_sync(self._open, mode)
-            except OSError as error:
-                self._refuse(error, mode, late=anyio.current_time() >= deadline)
-            await anyio.sleep(min(1.0, max(0.0, deadline - anyio.current_time())))
-
-    def _refuse(self, error: OSError, mode: int, *, late: bool) -> None:
-        """Raise what is not worth waiting for."""
-        path = self.config.path
-        if error.errno == errno.EBUSY:
-            raise BenchError(
-                f"'{path}' is in use on the host, mounted perhaps", blame="infra", help=f"see: findmnt {path}"
-            ) from error
-        if error.errno not in ABSENT:
-            raise BenchError(f"'{path}' could not be opened: {error.strerror}", blame="config") from error
-        if not self._under_dev():
-            missing = f"there is no '{path}'" + (": nothing was flashed to it" if mode == os.O_RDONLY else "")
-            raise BenchError(missing, blame="config") from error
-        if late:
-            raise BenchError(
-                f"'{path}' did not appear within {Duration(self.config.timeout)}: {error.strerror}",
-                help="look at its cable, and whether a medium is in it",
-            ) from error
-
-    def _open(self, mode: int) -> int:
-        device = self._is_device()
-        flags = mode | os.O_CLOEXEC
-        if device and mode == os.O_RDWR:
-            flags |= os.O_EXCL  # the kernel then refuses a device that is mounted
-        elif mode == os.O_RDWR and not self._under_dev():
-            flags |= os.O_CREAT
-        handle = os.open(self.config.path, flags, 0o644)
-        if device and device_size(handle) == 0:
-            os.close(handle)
-            raise OSError(errno.ENOMEDIUM, os.strerror(errno.ENOMEDIUM), str(self.config.path))
-        return handle
-
-    def _is_device(self) -> bool:
-        return self.config.path.is_block_device()
-
-    def _under_dev(self) -> bool:
-        path = self.config.path
-        return path.is_relative_to("/dev") and not path.is_relative_to("/dev/shm")  # that one holds plain files
+        return Place(self.config.path if target is None else known[target], self.config.timeout)

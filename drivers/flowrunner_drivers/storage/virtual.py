@@ -37,6 +37,11 @@ class VirtualStorage(Driver[VirtualStorageConfig], StorageMuxFlasher):
     ```
     """
 
+    aliases = (
+        "jumpstarter_driver_opendal.driver.MockStorageMux",
+        "jumpstarter_driver_opendal.driver.MockStorageMuxFlasher",
+    )
+
     def __init__(self, config: VirtualStorageConfig, children: Mapping[str, Driver[Any]] | None = None) -> None:
         super().__init__(config, children)
         self.position: Literal["host", "dut", "off"] = "dut"

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 
 from flowrunner.model import Duration, Size
-from flowrunner_drivers.tftp._arrival import Arrival, reply_socket
+from flowrunner_drivers.tftp._arrival import Arrival, answering
 from flowrunner_drivers.tftp._opening import opened
 from flowrunner_drivers.tftp._options import Limits
 from flowrunner_drivers.tftp._packets import Code, Refusal, Request, error
@@ -54,7 +54,7 @@ class Answer:
 
     async def _run(self, request: Request, rules: Rules) -> None:
         try:
-            with reply_socket(self.arrival) as sock:
+            with answering(self.arrival) as sock:
                 await self._answer(sock, request, rules)
         except OSError as problem:
             log.warning("TFTP: %s could not be answered: %s", self.arrival.who, problem)
@@ -64,11 +64,11 @@ class Answer:
             content, agreed = await asyncio.to_thread(opened, request, rules.root, rules.limits, rules.absolute)
         except Refusal as refusal:
             log.warning("TFTP: %s did not get %s: %s", self.arrival.who, self._name, refusal.text)
-            sock.sendto(refusal.packet(), self.arrival.peer)
+            sock.send(refusal.packet())
             return
         start = monotonic()
         with content:
-            transfer = self._transfer = Transfer(sock, self.arrival.peer, content, agreed, rules.retries)
+            transfer = self._transfer = Transfer(sock, content, agreed, rules.retries)
             if await self._send(sock, transfer):
                 log.info(
                     "TFTP: %s got %s: %s (%d bytes) in %s, blksize %d, windowsize %d, %d packets sent again",
@@ -82,13 +82,13 @@ class Answer:
             await transfer.run()
         except asyncio.CancelledError:
             if self._farewell:
-                sock.sendto(self._farewell, self.arrival.peer)
+                sock.send(self._farewell)
             raise
         except Broken as problem:
             log.warning("TFTP: %s did not get all of %s: %s", self.arrival.who, self._name, problem)
             return False
         except OSError as problem:
             log.warning("TFTP: %s did not get all of %s: %s", self.arrival.who, self._name, problem)
-            sock.sendto(error(Code.UNDEFINED, problem.strerror or str(problem)), self.arrival.peer)
+            sock.send(error(Code.UNDEFINED, problem.strerror or str(problem)))
             return False
         return True

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+
+from flowrunner_drivers.tftp._packets import ERROR, Code, error
+
+FOREIGN = error(Code.UNKNOWN_TRANSFER, "this port serves another transfer")
 
 LONGEST = 2048
 """Bytes of a request: RFC 2347 allows 512, some boot ROMs pad theirs."""
@@ -66,22 +73,47 @@ def receive(sock: socket.socket) -> Arrival:
     return Arrival(packet, peer, local, sock.family)
 
 
-def reply_socket(arrival: Arrival) -> socket.socket:
-    """A socket with a port of its own, at the address that the client knows.
+@contextmanager
+def answering(arrival: Arrival) -> Iterator[socket.socket]:
+    """A socket with a port of its own, at the address that the client knows, connected to the client.
+
+    Whoever else sends to that port is told that it is not for him, by a second socket there: the system gives packets
+    to the one that is connected to their sender, and the rest to the other.
 
     Raises:
         OSError: that address is not ours any more.
     """
+    loop = asyncio.get_running_loop()
+    with _bound(arrival, 0) as strangers, _bound(arrival, strangers.getsockname()[1]) as sock:
+        sock.connect(arrival.peer)
+        loop.add_reader(strangers, _refuse, strangers)
+        try:
+            yield sock
+        finally:
+            loop.remove_reader(strangers)
+
+
+def _bound(arrival: Arrival, port: int) -> socket.socket:
     sock = socket.socket(arrival.family, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
+        if port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if arrival.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             scope = arrival.peer[3] if arrival.local.startswith("fe80") else 0
-            sock.bind((arrival.local, 0, 0, scope))
+            sock.bind((arrival.local, port, 0, scope))
         else:
-            sock.bind((arrival.local, 0))
+            sock.bind((arrival.local, port))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _refuse(strangers: socket.socket) -> None:
+    with suppress(OSError):  # nothing there any more, or no way back
+        packet, sender = strangers.recvfrom(LONGEST)
+        if packet[:2] != ERROR:
+            strangers.sendto(FOREIGN, sender)

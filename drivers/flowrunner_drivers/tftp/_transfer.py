@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from time import monotonic
-from typing import Any
 
 from flowrunner_drivers.tftp._content import BATCH, Content
 from flowrunner_drivers.tftp._eager import Eager
 from flowrunner_drivers.tftp._options import Agreed
-from flowrunner_drivers.tftp._packets import HEADER, Code, Op, error, oack
-from flowrunner_drivers.tftp._window import Ack, Window
-
-FOREIGN = error(Code.UNKNOWN_TRANSFER, "this port serves another transfer")
+from flowrunner_drivers.tftp._packets import HEADER, Op, oack
+from flowrunner_drivers.tftp._window import Ack, Packet, Window
 
 LONGEST = 516
 """Bytes of the longest packet that a client sends in a transfer: an ERROR with some text."""
@@ -24,23 +21,25 @@ class Broken(Exception):
 
 
 class Transfer:
-    """Sends `content` to `peer` as was agreed. Without an ACK, the window is sent again at most `retries` times."""
+    """Sends `content` as was agreed, over a socket that is connected to the client.
 
-    def __init__(self, sock: socket.socket, peer: Any, content: Content, agreed: Agreed, retries: int) -> None:
+    Without an ACK the window is sent again, at most `retries` times.
+    """
+
+    def __init__(self, sock: socket.socket, content: Content, agreed: Agreed, retries: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = sock
-        self._peer = peer
         self._content = content
         self._agreed = agreed
         self._retries = retries
         self._tries = 0
-        self._received = bytearray(LONGEST)
         self._eager = Eager()
-        self._window = Window(0, 1) if agreed.answer else Window(1, agreed.windowsize)
+        self._window = Window(0 if agreed.answer else 1, agreed.windowsize)
         self._low = max(agreed.windowsize, BATCH // (agreed.blksize + HEADER.size)) // 2 + agreed.windowsize
         self._filling: asyncio.Future[list[memoryview]] | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
+        self._step: tuple[bytes, Packet] | None = None
         self._due = self._resent = False
         self._began = self._sent = 0.0
         self._quickest = agreed.timeout
@@ -85,13 +84,17 @@ class Transfer:
         self._began = monotonic()
         try:
             for packet in self._window.due():
-                self._socket.sendto(packet, self._peer)
+                self._socket.send(packet)
         except BlockingIOError:
             self._loop.add_writer(self._socket, self._writable)
         except OSError as error:
             self._end(error)
-        self._sent = monotonic()
-        self._eager.sent(self._sent)
+        self._was_sent(monotonic())
+
+    def _was_sent(self, now: float) -> None:
+        self._sent = now
+        self._step = self._window.in_step()
+        self._eager.sent(now)
         if len(self._window) < self._low and not self._filling and not self._content.ended:
             self._filling = asyncio.ensure_future(asyncio.to_thread(self._content.packets))
             self._filling.add_done_callback(self._filled)
@@ -114,11 +117,12 @@ class Transfer:
         self._eager.begin()
         while not self._ended.done():
             try:
-                length, sender = self._socket.recvfrom_into(self._received)
-                if sender == self._peer:
-                    self._take(length)
+                packet = self._socket.recv(LONGEST)
+                if self._step and packet == self._step[0]:
+                    self._socket.send(self._step[1])  # the client waits for it: all else can be done behind it
+                    self._stepped()
                 else:
-                    self._socket.sendto(FOREIGN, sender)
+                    self._take(packet)
             except BlockingIOError:
                 if self._due:
                     self._send()
@@ -127,13 +131,21 @@ class Transfer:
             except OSError as error:
                 self._end(error)
 
-    def _take(self, length: int) -> None:
+    def _stepped(self) -> None:
+        now = monotonic()
+        self._eager.answered(now)
+        self._window.step()
+        self.begun = True
+        self._tries = 0
+        self._was_sent(now)
+
+    def _take(self, packet: bytes) -> None:
         """Do as a packet of the client says; what is neither ACK nor ERROR is no concern of ours."""
-        if length < HEADER.size:
+        if len(packet) < HEADER.size:
             return
-        operation, number = HEADER.unpack_from(self._received)
+        operation, number = HEADER.unpack_from(packet)
         if operation == Op.ERROR:
-            text = bytes(self._received[HEADER.size : length]).partition(b"\0")[0].decode(errors="replace")
+            text = packet[HEADER.size :].partition(b"\0")[0].decode(errors="replace")
             self._end(Broken(f"the client ended it: error {number} {text!r}"))
         if operation != Op.ACK:
             return
@@ -151,7 +163,6 @@ class Transfer:
         self._tries = 0
         self._resent = False
         self._quickest = min(self._quickest, now - self._sent)
-        self._window.size = self._agreed.windowsize
         if not self._window and not self._filling and self._content.ended:
             self._end(None)
         elif self._agreed.windowsize == 1:

@@ -6,7 +6,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import Enum
 
+from flowrunner_drivers.tftp._packets import HEADER, Op
+
 Packet = bytes | memoryview
+
+NUMBERS = 1 << 16
+"""Block numbers have 16 bits, and start again at 0."""
 
 
 class Ack(Enum):
@@ -23,9 +28,10 @@ class Ack(Enum):
 
 
 class Window:
-    """The packets that were not acknowledged yet, `size` of which may be on their way.
+    """The packets that were not acknowledged yet, `size` of which may be on their way; of block 0, an OACK, only that.
 
-    `first` is the number of the first of them, counted on where the block numbers of packets start again at 0.
+    `first` is the number of the first of them, counted on where the block numbers of packets start again. `again` is
+    how many were sent more than once.
     """
 
     def __init__(self, first: int, size: int) -> None:
@@ -45,13 +51,14 @@ class Window:
 
     def due(self) -> Iterator[Packet]:
         """The packets that may be sent now, in order; each counts as sent when the next is asked for."""
-        while self.sent < min(self.size, len(self._packets)):
+        while self.sent < min(self.size if self.first else 1, len(self._packets)):
             yield self._packets[self.sent]
             self.sent += 1
             number = self.first + self.sent
             if number <= self._reached:
                 self.again += 1
-            self._reached = max(self._reached, number)
+            else:
+                self._reached = number
 
     def rewind(self) -> None:
         """Let all of the window be sent again."""
@@ -59,7 +66,7 @@ class Window:
 
     def acknowledge(self, number: int) -> Ack:
         """Take the ACK of a block, by its 16 bits. News opens the window anew behind that block (RFC 7440)."""
-        arrived = (number - self.first + 1) & 0xFFFF
+        arrived = (number - self.first + 1) % NUMBERS
         if arrived == 0:
             return Ack.SAME
         if arrived > self._reached - self.first:
@@ -69,3 +76,15 @@ class Window:
         self.first += arrived
         self.sent = 0
         return Ack.NEWS
+
+    def in_step(self) -> tuple[bytes, Packet] | None:
+        """With one block at a time: the ACK that is waited for, and the packet that follows; None when it is not so."""
+        if self.size > 1 or self.sent != 1 or len(self._packets) < 2:
+            return None
+        return HEADER.pack(Op.ACK, self.first % NUMBERS), self._packets[1]
+
+    def step(self) -> None:
+        """That ACK came, and that packet was sent."""
+        self._packets.popleft()
+        self.first += 1
+        self._reached = self.first + 1

@@ -13,7 +13,8 @@ from flowrunner.lab.config import load_one
 from flowrunner.lab.desk.held import hold
 from flowrunner.remote.address import Address
 from flowrunner.remote.endpoint import Listen
-from flowrunner.remote.exporter.supervisor import Limits, Report, Supervisor
+from flowrunner.remote.exporter.process import Report
+from flowrunner.remote.exporter.supervisor import Limits, Supervisor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

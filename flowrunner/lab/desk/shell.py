@@ -11,17 +11,15 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import anyio
 
-from flowrunner.device import Device
 from flowrunner.errors import BenchError, FlowrunnerError
-from flowrunner.interfaces.power import Power
 from flowrunner.lab.desk.child import Child
 from flowrunner.lab.desk.held import hold
 from flowrunner.lab.desk.named import Here
 from flowrunner.lab.desk.prompt import interactive, with_j
+from flowrunner.lab.desk.safe import powers, turn_off
 from flowrunner.remote.address import Address
 from flowrunner.remote.client.connect import connected
 from flowrunner.remote.client.hand import ROLE, owner
@@ -30,16 +28,13 @@ from flowrunner.remote.client.remote import Claim, LogLine, Remote, RemoteLease
 from flowrunner.remote.endpoint import Endpoint, Listen
 from flowrunner.remote.exporter.serve import exporting, hooked
 
-SAFE_STATE_LIMIT = 30.0
-"""Seconds that each call of the safe state may take."""
-
 
 @dataclass(slots=True, kw_only=True)
 class ShellSession:
     """One shell from the lease to its end. `say` takes lines for people, `command` is empty for the user's shell.
 
-    With `keep` the device stays as the shell leaves it; else all power is off at the end. `ca` is the file of the
-    endpoint's certificate authority.
+    With `keep` the device stays as the shell leaves it; else all power is off at the end. `join` is the lease of the
+    shell around this one, which is then used, and kept. `ca` is the file of the endpoint's certificate authority.
     """
 
     where: Endpoint | Here
@@ -48,6 +43,7 @@ class ShellSession:
     keep: bool
     say: Callable[[str], None]
     on_log: Callable[[LogLine], None]
+    join: str | None = None
     ca: Path | None = None
     _child: Child | None = field(default=None, init=False)
     _starting: anyio.CancelScope | None = field(default=None, init=False)
@@ -89,8 +85,11 @@ class ShellSession:
 
     async def _connected(self, endpoint: Endpoint, folder: Path) -> int | FlowrunnerError:
         async with connected(endpoint) as remote:
-            safe = [] if self.keep else [(path, "off") for path, _ in powers(remote.device)]
-            claim = Claim(role=ROLE, owner=owner("flow shell"), safe_state=safe, shared=True, on_log=self.on_log)
+            keep = self.keep or self.join
+            claim = Claim(
+                role=ROLE, owner=owner("flow shell"), shared=True, join=self.join, on_log=self.on_log,
+                safe_state=[] if keep else [(path, "off") for path, _ in powers(remote.device)],
+            )  # fmt: skip
             async with remote.leased(claim, self._waiting) as lease:
                 try:
                     return await self._leased(remote, lease, folder)
@@ -113,8 +112,9 @@ class ShellSession:
             watching.cancel()
         if lease.lost.is_set():
             raise BenchError(lease.reason or "the lease was lost", blame="lost")
-        if not self.keep:
-            await self._make_safe(lease.device, status)
+        failed = None if self.keep or self.join else await turn_off(lease.device, self.say)
+        if failed and status == 0:
+            raise failed
         return status
 
     def _greet(self, remote: Remote, lease: RemoteLease) -> None:
@@ -131,24 +131,6 @@ class ShellSession:
         self.say(f"the lease was lost: {lease.reason}")
         assert self._child
         self._child.end()
-
-    async def _make_safe(self, device: Device, status: int) -> None:
-        """Turn all power off, the last part first.
-
-        Raises:
-            BenchError: one could not be turned off, and the command's own status does not say so already.
-        """
-        failed: BenchError | None = None
-        for path, power in reversed(list(powers(device))):
-            try:
-                with anyio.fail_after(SAFE_STATE_LIMIT):
-                    await power.off()
-            except (FlowrunnerError, TimeoutError) as error:
-                why = error.what if isinstance(error, FlowrunnerError) else "no answer"
-                failed = BenchError(f"'{path}' could not be turned off: {why}", driver=path, call="off")
-                self.say(str(failed))
-        if failed and status == 0:
-            raise failed
 
     def _listen(self) -> None:
         """Let signals reach the command; before it runs they end the waiting, behind it the second one leaves."""
@@ -169,15 +151,6 @@ class ShellSession:
 
     def _waiting(self, owner: str, position: int) -> None:
         self.say(f"waiting: in use by {owner}" + (f", place {position} in the queue" if position > 1 else ""))
-
-
-def powers(device: Device) -> Iterator[tuple[str, Power]]:
-    """The parts that switch power, with their paths; each once, however many names it has."""
-    seen: set[int] = set()
-    for path, node in device.walk():
-        if node.offers(Power) and (node.client is None or id(node.client) not in seen):
-            seen.add(id(node.client))
-            yield path, cast("Power", node.client)
 
 
 @contextmanager

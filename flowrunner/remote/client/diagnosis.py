@@ -42,7 +42,14 @@ async def diagnosed(endpoint: Endpoint, details: str | None = None) -> BenchErro
     """Why no connection comes about; `details` are gRPC's own words, for when nothing better is found."""
     path = endpoint.address.path
     found = await _unix(endpoint, path) if path else await _tcp(endpoint)
-    return found or BenchError(f"{endpoint} is no exporter: {details or 'it speaks no gRPC'}", blame="infra")
+    return found or _unknown(endpoint, (details or "").rpartition(": ")[2])
+
+
+def _unknown(endpoint: Endpoint, why: str) -> BenchError:
+    """Nothing is wrong now with the way there; `why` are the last of gRPC's words."""
+    if any(word in why for word in ("refused", "No such file", "reset", "closed")):
+        return BenchError(f"{endpoint} broke the connection off: {why}", blame="infra", help="it may be starting")
+    return BenchError(f"{endpoint} is no exporter: {why or 'it speaks no gRPC'}", blame="config", help="is it the port?")
 
 
 async def _unix(endpoint: Endpoint, path: Path) -> BenchError | None:
@@ -83,6 +90,7 @@ async def _plain(endpoint: Endpoint) -> BenchError | None:
 
 
 async def _tls(endpoint: Endpoint) -> BenchError | None:
+    pin = ""
     try:
         pin = sha256(await fetched(endpoint.address)).hexdigest()
         await trusted(endpoint)

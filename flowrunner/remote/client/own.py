@@ -22,6 +22,9 @@ from flowrunner.remote.endpoint import Endpoint
 from flowrunner.remote.faults import from_fault
 from flowrunner.remote.link.packet import Kind
 
+LEAVING_LIMIT = 2.0
+"""Seconds that an exporter may take to let somebody leave its queue."""
+
 GIVING_LIMIT = 60.0
 """Seconds that an exporter may take to close its drivers when it gets them back."""
 
@@ -48,7 +51,11 @@ class OwnRemote(Remote):
         session = Session(self.endpoint, grace=claim.grace, say=holding.say, on_lost=holding.lose)
         async with session.running():
             session.link.post(Kind.TAKE, 0, _wish(claim))
-            name = await holding.taken
+            try:
+                name = await holding.taken
+            except BaseException:
+                await self._leave(session, holding)
+                raise
             lease = RemoteLease(name=name, device=self._tree(session, claim, holding), guarded=True)
             lease.extend = lambda seconds: session.link.post(Kind.EXTEND, 0, seconds)
             holding.lease = lease
@@ -56,6 +63,13 @@ class OwnRemote(Remote):
                 yield lease
             finally:
                 await self._give_back(session, holding)
+
+    async def _leave(self, session: Session, holding: _Holding) -> None:
+        """Leave the queue, so that it is nobody's turn who is not there."""
+        if not session.lost:
+            session.link.post(Kind.GIVE)
+            with anyio.move_on_after(LEAVING_LIMIT, shield=True):
+                await holding.given.wait()
 
     async def _give_back(self, session: Session, holding: _Holding) -> None:
         """Give it back, and wait until the exporter has closed everything."""

@@ -68,7 +68,8 @@ class ChannelPeer:
         request = messages.StreamingDriverCallRequest(uuid=self._uuid, method=method, args=_values(method, args))
         rpc = self._stub.StreamingDriverCall(request)
         try:
-            while (answer := await self._answered(rpc.read())) is not grpc.aio.EOF:
+            answers = aiter(rpc)
+            while (answer := await self._answered(anext(answers, None))) is not None:
                 yield from_value(answer.result)
         finally:
             rpc.cancel()
@@ -88,7 +89,8 @@ class ChannelPeer:
         try:
             return await doing
         except grpc.aio.AioRpcError as error:
-            raise failure(error, self._name) from error
+            connected = self._channel.get_state() is grpc.ChannelConnectivity.READY
+            raise failure(error, self._name, connected=connected) from error
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task and task.cancelling():

@@ -38,6 +38,9 @@ ENDED = {
 }
 """Statuses in which drivers are not to be called any more."""
 
+USELESS = (Status.BEFORE_LEASE_HOOK_FAILED, Status.OFFLINE)
+"""Those that will not change into a better one."""
+
 
 class Readiness:
     """What an exporter says of its status. `id` is the uuid of its report, which changes when it is started again."""
@@ -56,7 +59,7 @@ class Readiness:
         Raises:
             BenchError: its hook failed, it goes offline, is not heard of, or is not ready in time.
         """
-        last: Status | None = None
+        last = Status.UNSPECIFIED
         with anyio.move_on_after(LIMIT):
             while True:
                 found = await self._asked()
@@ -65,12 +68,12 @@ class Readiness:
                 last = self._tell(found) if found else last
                 if last is Status.LEASE_READY:
                     return
-                if last in (Status.BEFORE_LEASE_HOOK_FAILED, Status.OFFLINE):
+                if last in USELESS:
                     why = f": {self._told}" if self._told else ""
                     raise BenchError(f"{self._name} cannot be used: {ENDED[last]}{why}", blame="infra")
                 await anyio.sleep(SOON if found else AGAIN)
         raise BenchError(
-            f"{self._name} was not ready within {Duration(LIMIT)}: it is {last.name if last else 'silent'}",
+            f"{self._name} was not ready within {Duration(LIMIT)}: its status is {last.name}",
             blame="infra", help="somebody may have ended its session: start the exporter again",
         )  # fmt: skip
 

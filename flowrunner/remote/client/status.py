@@ -10,8 +10,16 @@ import grpc.aio
 from flowrunner.errors import BenchError
 
 
-def failure(error: grpc.aio.AioRpcError, exporter: str) -> Exception:
-    """The error that a call of a driver ended with.
+BROKEN = re.compile(
+    r"failed to connect|stream removed|socket closed|connection (reset|refused|timed out)|broken pipe|goaway|transport"
+    r"|keepalive|cancelling all calls|channel|resolution|endpoint|recvmsg",
+    re.IGNORECASE,
+)
+"""Words of gRPC itself for a connection that ended or never was."""
+
+
+def failure(error: grpc.aio.AioRpcError, exporter: str, *, connected: bool) -> Exception:
+    """The error that a call of a driver ended with; `connected` says whether there is a connection now.
 
     Where the driver's own exception is known from the status (see the table of Jumpstarter's exporter), it is that one,
     so that it is worded as a driver's in this process.
@@ -24,7 +32,7 @@ def failure(error: grpc.aio.AioRpcError, exporter: str) -> Exception:
             return BenchError(said or "an argument was refused", blame="config")
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return TimeoutError(said)
-        case grpc.StatusCode.UNAVAILABLE if from_peer(error):
+        case grpc.StatusCode.UNAVAILABLE if connected and not BROKEN.search(said):
             return ConnectionError(said)
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED | grpc.StatusCode.ABORTED:
             return lost(exporter)
@@ -36,11 +44,6 @@ def failure(error: grpc.aio.AioRpcError, exporter: str) -> Exception:
             return BenchError(f"too much at once for {exporter}: {said or code.name}", blame="infra")
         case _:
             return _said(said, code)
-
-
-def from_peer(error: grpc.aio.AioRpcError) -> bool:
-    """Whether the exporter itself sent this status; otherwise there was no connection to it."""
-    return "from peer" in (error.debug_error_string() or "")
 
 
 def lost(exporter: str) -> BenchError:

@@ -98,7 +98,7 @@ class ClientWire:
             return await doing
         except grpc.aio.AioRpcError as error:
             raise refusal(error.code(), error.details()) from error
-        except (asyncio.InvalidStateError, grpc.aio.UsageError) as error:  # it had ended already
+        except (asyncio.InvalidStateError, grpc.aio.BaseError) as error:  # it had ended already
             raise refusal(grpc.StatusCode.UNAVAILABLE, None) from error
         except asyncio.CancelledError as error:
             task = asyncio.current_task()

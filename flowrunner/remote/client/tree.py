@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
 
-import flowrunner.interfaces
 from flowrunner.bench.part import join
 from flowrunner.device import Device
 from flowrunner.errors import BenchError
 from flowrunner.interface import Interface
+from flowrunner.remote.known import named
 from flowrunner.remote.wire import HOME, INTERFACES, NAME, TYPE, messages
 
 Report = messages.DriverInstanceReport
 Describe = Callable[[Report], tuple[str, tuple[type[Interface], ...]]]
 """The type of a part, and its interfaces, most special first."""
-
-
-@cache
-def own_interfaces() -> Mapping[str, type[Interface]]:
-    """Our interfaces by the name of their class."""
-    found: dict[str, type[Interface]] = {}
-    for module in iter_modules(flowrunner.interfaces.__path__):
-        inside = vars(import_module(f"{flowrunner.interfaces.__name__}.{module.name}"))
-        found |= {
-            name: kind
-            for name, kind in inside.items()
-            if isinstance(kind, type) and issubclass(kind, Interface) and "name" in vars(kind)
-        }
-    return found
 
 
 @dataclass(slots=True)
@@ -51,8 +34,8 @@ def own_tree(reports: Iterable[Report]) -> Tree:
     """
 
     def describe(report: Report) -> tuple[str, tuple[type[Interface], ...]]:
-        names = report.labels.get(INTERFACES, "").split(",")
-        return report.labels.get(TYPE, ""), tuple(own_interfaces()[name] for name in names if name in own_interfaces())
+        found = map(named, report.labels.get(INTERFACES, "").split(","))
+        return report.labels.get(TYPE, ""), tuple(interface for interface in found if interface)
 
     return tree(reports, describe)
 

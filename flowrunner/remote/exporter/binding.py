@@ -70,7 +70,7 @@ def _refusal(address: Address) -> BenchError:
         match error.errno:
             case errno.EADDRINUSE:
                 what += ": the port is in use"
-                advice = f"'ss -ltnp' shows by whom; stop that, or choose another port"
+                advice = "'ss -ltnp' shows by whom; stop that, or choose another port"
             case errno.EADDRNOTAVAIL:
                 what += f": '{address.host}' is no address of this machine"
             case errno.EACCES:
@@ -82,13 +82,13 @@ def _refusal(address: Address) -> BenchError:
 
 def _clear(path: Path) -> None:
     """Remove a socket on which nobody listens any more."""
+    what = f"cannot listen on unix:{path}: "
     if not path.parent.is_dir():
-        raise BenchError(f"there is no folder '{path.parent}' for the socket", blame="config", help="make it first")
+        raise BenchError(f"{what}there is no folder '{path.parent}'", blame="config", help="make it first")
     if not os.path.lexists(path):
         return
     if not path.is_socket():
-        what = f"'{path}' is there already, and is no socket"
-        raise BenchError(what, blame="config", help="choose another path, or remove it")
+        raise BenchError(f"{what}a file of that name is no socket", blame="config", help="choose another path")
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1)
         try:
@@ -97,9 +97,9 @@ def _clear(path: Path) -> None:
             path.unlink()
             return
         except OSError as error:
-            what = f"whether somebody listens on unix:{path} cannot be seen: {error.strerror or error}"
-            raise BenchError(what, blame="infra", help="remove it when nobody does") from error
-    what = f"somebody listens on unix:{path} already"
+            what += f"whether somebody does already cannot be seen: {error.strerror or error}"
+            raise BenchError(what, blame="infra", help="remove the socket when nobody does") from error
+    what = f"another exporter listens on unix:{path}"
     raise BenchError(what, blame="infra", help="stop it, or choose another path")
 
 
@@ -109,8 +109,8 @@ def _listen(server: grpc.aio.Server, path: Path) -> None:
     try:
         server.add_insecure_port(f"unix://{path}")
     except RuntimeError as error:
-        what = f"cannot make the socket unix:{path}"
-        advice = "is its folder one that you may write to, and a file system of this machine?"
+        what = f"cannot listen on unix:{path}: the socket cannot be made"
+        advice = "choose a folder that you may write to, on a file system of this machine"
         raise BenchError(what, blame="infra", help=advice) from error
     finally:
         os.umask(before)

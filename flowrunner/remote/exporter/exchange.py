@@ -113,7 +113,8 @@ async def exchange(
 ) -> AsyncIterator[Exchange]:  # fmt: skip
     """Connect and send the head of a request; `more` are header fields besides `headers`.
 
-    `deadline` is on the event loop's clock. The URL goes out as it is written, its percent-encoding untouched.
+    `deadline` is on the event loop's clock. The URL is one of HTTP with a host; it goes out as it is
+    written, its percent-encoding untouched.
 
     Raises:
         BenchError: nobody answers there, or the request makes no sense.
@@ -147,8 +148,7 @@ def _login(parts: SplitResult, headers: Mapping[str, str]) -> list[tuple[str, st
 
 async def _connected(parts: SplitResult, name: str, tls: ssl.SSLContext | None) -> ByteStream:
     try:
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BenchError(f"{name} cannot be sent: it is no URL of HTTP", blame="config")
+        assert parts.hostname
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
         with anyio.fail_after(CONNECT):
             if parts.scheme == "http":
@@ -161,8 +161,6 @@ async def _connected(parts: SplitResult, name: str, tls: ssl.SSLContext | None) 
         raise BenchError(f"{name} failed: no connection within {CONNECT:g}s", blame="infra") from error
     except OSError as error:
         raise BenchError(f"{name} failed: no connection: {_cause(error)}", blame="infra") from error
-    except ValueError as error:
-        raise BenchError(f"{name} cannot be sent: {error}", blame="config") from error
 
 
 def _cause(error: BaseException) -> str:

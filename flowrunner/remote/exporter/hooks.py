@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -14,10 +15,11 @@ import anyio
 from flowrunner.bench.config import Hook
 from flowrunner.errors import BenchError
 from flowrunner.remote.client.remote import LogLine, Source
+from flowrunner.remote.exporter.logs import HEARD
 from flowrunner.remote.exporter.script import command, run_script
 from flowrunner.remote.exporter.station import Station
 from flowrunner.remote.exporter.status import Status
-from flowrunner.remote.exporter.turn import Turn
+from flowrunner.remote.exporter.turn import OPEN, Turn
 
 LONGEST_MOTD = 64 * 1024
 """Bytes of a message that a hook may leave."""
@@ -27,6 +29,14 @@ WARNING = "[HOOK_WARNING] "
 
 SEEN = 1.0
 """Seconds for which a failed status stays before the lease goes: clients look every 0.3."""
+
+STANDALONE = "standalone"
+"""What Jumpstarter calls the lease while everyone may use the exporter."""
+
+UNWANTED = ("PS1", "FLOW_PASSPHRASE", "JMP_GRPC_PASSPHRASE")
+"""Variables that a script does not get: its socket needs no passphrase."""
+
+log = logging.getLogger(__name__)
 
 Serve = Callable[[Station, Turn, Path], AbstractAsyncContextManager[None]]
 """Serves the device of a turn, unguarded, on a unix socket."""
@@ -81,6 +91,8 @@ class Hooks:
 
         def say(line: str, severity: str = "INFO") -> None:
             self._station.logs.say(LogLine(message=line, severity=severity, source=source))
+            level = logging.getLevelNamesMapping()[severity]
+            log.log(level, "%s: %s", name, line, extra={HEARD: True})
 
         async with self._surroundings(turn) as (folder, environment):
             motd = folder / "motd"
@@ -99,16 +111,18 @@ class Hooks:
     @asynccontextmanager
     async def _surroundings(self, turn: Turn) -> AsyncIterator[tuple[Path, dict[str, str]]]:
         """A folder of its own with the device's socket in it, and the environment of a script."""
-        with tempfile.TemporaryDirectory(prefix="flowrunner-hook-") as name:
-            folder = Path(name)
+        with tempfile.TemporaryDirectory(prefix="flowrunner-hook-") as private:
+            folder = Path(private)
             socket = folder / "socket"
             async with self._serve(self._station, turn, socket):
+                lease, client = (STANDALONE, "") if turn.id == OPEN else (turn.id, turn.owner)
                 environment = {
-                    **os.environ, "JUMPSTARTER_HOST": str(socket), "JMP_DRIVERS_ALLOW": "UNSAFE", "LEASE_NAME": turn.id,
-                    "CLIENT_NAME": turn.owner, "TERM": "dumb", "DEBIAN_FRONTEND": "noninteractive",
+                    **os.environ, "JUMPSTARTER_HOST": str(socket), "JMP_DRIVERS_ALLOW": "UNSAFE", "LEASE_NAME": lease,
+                    "CLIENT_NAME": client, "TERM": "dumb", "DEBIAN_FRONTEND": "noninteractive",
                     "GIT_TERMINAL_PROMPT": "0", "FLOW_EXPORTER": f"unix:{socket}",
                 }  # fmt: skip
-                environment.pop("PS1", None)
+                for name in UNWANTED:
+                    environment.pop(name, None)
                 yield folder, environment
 
 

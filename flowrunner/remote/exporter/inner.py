@@ -7,26 +7,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
-import grpc.aio
 
 from flowrunner.errors import BenchError
 from flowrunner.remote.exporter.facades import Facades
 from flowrunner.remote.exporter.jumpstarter import Exporter
 from flowrunner.remote.exporter.own import OwnProtocol
 from flowrunner.remote.exporter.router import Router
+from flowrunner.remote.exporter.server import made
 from flowrunner.remote.exporter.station import Station
 from flowrunner.remote.exporter.turn import Turn
-from flowrunner.remote.wire import services
 
 
 @asynccontextmanager
 async def serving_turn(station: Station, turn: Turn, path: Path) -> AsyncIterator[None]:
     """Serve the device of `turn` on a unix socket at `path`: calls are admitted whatever the state of the turn."""
-    server = grpc.aio.server()
     facades = Facades(station, lambda: turn.unguarded)
     own = OwnProtocol(station, within=turn)
-    server.add_generic_rpc_handlers((own, Router(facades.facade, facades.resources, _never)))
-    services.add_ExporterServiceServicer_to_server(Exporter(station, facades), server)
+    server = made(Exporter(station, facades), (own, Router(facades.facade, facades.resources, _never)))
     server.add_insecure_port(f"unix://{path}")
     await server.start()
     try:

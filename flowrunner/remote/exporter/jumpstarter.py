@@ -3,173 +3,105 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Any, NoReturn, TypeAlias
-from uuid import uuid4
+from typing import Any
 
 import grpc
 import grpc.aio
 
 from flowrunner.errors import FlowrunnerError
+from flowrunner.remote.exporter.driver_calls import SOME, DriverCalls
 from flowrunner.remote.exporter.facades import Facades
-from flowrunner.remote.exporter.operations import Kind, Operation, Operations
-from flowrunner.remote.exporter.refusal import Refusal, refused, word
+from flowrunner.remote.exporter.log_message import log_message
+from flowrunner.remote.exporter.operations import Operations
+from flowrunner.remote.exporter.refusal import Context, abort, checked, read
 from flowrunner.remote.exporter.report import report
 from flowrunner.remote.exporter.station import Station
-from flowrunner.remote.exporter.told import told
-from flowrunner.remote.later import framed, text
 from flowrunner.remote.values import from_value, to_value
-from flowrunner.remote.wire import MESSAGE_LIMIT, DecodeError, Value, messages, services
+from flowrunner.remote.wire import messages
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-Call: TypeAlias = "messages.DriverCallRequest | messages.StreamingDriverCallRequest"
-
-SOME = str(uuid4())
-"""The uuid of each answer: it must be there, and means nothing."""
-
-RESULT = 2
-ANSWER = text(1, SOME)
-NOTHING = ANSWER + framed(RESULT, Value(null_value=0).SerializeToString())
-"""The bytes of a `DriverCallResponse`: the number of its result, its beginning, the whole of one that says nothing."""
-
-ROOM = 64
-"""Bytes of an answer beside its result."""
+SERVICE = "/jumpstarter.v1.ExporterService/"
 
 
-CALL = "/jumpstarter.v1.ExporterService/DriverCall"
+class Exporter(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
+    """The service over a station, as a handler for a gRPC server.
 
-
-class Exporter(services.ExporterServiceServicer, grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
-    """The service over a station, as a handler for a gRPC server. Its calls go to the open device: nobody is refused but by who has the bench alone."""
+    Its calls go to the open device: nobody is refused but by who has the bench alone. It is not registered with the
+    stubs' own function: gRPC would find what that registers before it asks a doorkeeper.
+    """
 
     def __init__(self, station: Station, facades: Facades) -> None:
         self._station = station
         self._facades = facades
-        self._operations = Operations(facades, station.logs)
+        self._operations = Operations(station, facades)
         self._ending: asyncio.Task[None] | None = None
-        self._rpcs = {METHOD.format(name): handler for name, handler in self._handlers()}
+        self._rpcs = self._handlers()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         return self._rpcs.get(handler_call_details.method)
 
-    def _handlers(self) -> Iterator[tuple[str, grpc.RpcMethodHandler]]:
-        for rpc in messages.DESCRIPTOR.services_by_name["ExporterService"].methods:
-            
+    def _handlers(self) -> dict[str, grpc.RpcMethodHandler]:
+        """Requests come as bytes: most say nothing, and what cannot be read is for us to answer."""
+        one, many = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
+        rpcs = {
+            "GetReport": one(self._get_report, None, messages.GetReportResponse.SerializeToString),
+            "DriverCall": one(DriverCalls(self._operations).answer),
+            "StreamingDriverCall": many(self._iterate, None, messages.StreamingDriverCallResponse.SerializeToString),
+            "LogStream": many(self._log_stream, None, messages.LogStreamResponse.SerializeToString),
+            "Reset": one(self._reset, None, messages.ResetResponse.SerializeToString),
+            "GetStatus": one(self._get_status, None, messages.GetStatusResponse.SerializeToString),
+            "EndSession": one(self._end_session, None, messages.EndSessionResponse.SerializeToString),
+        }
+        return {SERVICE + name: handler for name, handler in rpcs.items()}
 
-    async def GetReport(self, request: Any, context: Context) -> messages.GetReportResponse:  # noqa: N802
+    async def _get_report(self, request: bytes, context: Context) -> messages.GetReportResponse:
         return await report(self._station, self._facades)
 
-    async def DriverCall(self, request: bytes, context: Context) -> bytes:  # noqa: N802
-        """Both messages as bytes: most calls have no arguments and no answer, and are the same each time."""
+    async def _iterate(self, request: bytes, context: Context) -> AsyncIterator[messages.StreamingDriverCallResponse]:
         operation = None
         try:
-            operation, arguments = self._call(request)
+            message = read(messages.StreamingDriverCallRequest, request)
+            operation = self._operations.find("iterators", message.uuid, message.method)
             operation.begun()
-            answer = await operation.method(*arguments)
-            data = NOTHING if answer is None else ANSWER + framed(RESULT, _checked(to_value(answer)).SerializeToString())
-        except Exception as error:  # noqa: BLE001 - a driver is anyone's code
-            await _abort(context, error, operation)
-        except BaseException:
-            if operation:
-                operation.failed("its client went away", "cancelled")
-            raise
-        operation.done()
-        return data
-
-    def _call(self, request: bytes) -> tuple[Operation, Sequence[Any]]:
-        """What is called, and with what."""
-        if self._station.statuses.ready and (known := self._operations.call(request)):
-            return known, ()
-        try:
-            message = messages.DriverCallRequest.FromString(request)
-        except DecodeError as error:
-            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the request is no DriverCallRequest") from error
-        operation = self._operation("unary", message)
-        self._operations.seen(request, message, operation)
-        return operation, [from_value(each) for each in message.args]
-
-    async def StreamingDriverCall(  # noqa: N802
-        self, request: messages.StreamingDriverCallRequest, context: Context
-    ) -> AsyncIterator[messages.StreamingDriverCallResponse]:
-        operation = None
-        try:
-            operation = self._operation("iterators", request)
-            operation.begun()
-            async with _closing(operation.method(*map(from_value, request.args))) as answers:
+            async with _closing(operation.method(*map(from_value, message.args))) as answers:
                 async for answer in answers:
-                    value = _checked(to_value(answer))
+                    value = to_value(answer)
+                    checked(value)
                     yield messages.StreamingDriverCallResponse(uuid=SOME, result=value)
         except Exception as error:  # noqa: BLE001 - a driver is anyone's code
-            await _abort(context, error, operation)
+            await abort(context, error, operation)
         except BaseException:  # clients end iterators so: it is no failure
             if operation:
                 operation.done()
             raise
         operation.done()
 
-    async def LogStream(  # noqa: N802
-        self, request: Any, context: Context
-    ) -> AsyncIterator[messages.LogStreamResponse]:
+    async def _log_stream(self, request: bytes, context: Context) -> AsyncIterator[messages.LogStreamResponse]:
         async with aclosing(self._station.logs.everything()) as lines:
             async for said in lines:
-                yield told(said)
+                yield log_message(said)
 
-    async def GetStatus(  # noqa: N802
-        self, request: Any, context: Context
-    ) -> messages.GetStatusResponse:
+    async def _get_status(self, request: bytes, context: Context) -> messages.GetStatusResponse:
         now = self._station.statuses.now
         previous = {} if now.previous is None else {"previous_status": int(now.previous)}
         return messages.GetStatusResponse(
             status=int(now.status), message=now.message, status_version=now.version, **previous
         )
 
-    async def EndSession(  # noqa: N802
-        self, request: Any, context: Context
-    ) -> messages.EndSessionResponse:
-        if self._station.turn:
-            return messages.EndSessionResponse(success=False, message=f"in use by {self._station.turn.owner}")
+    async def _end_session(self, request: bytes, context: Context) -> messages.EndSessionResponse:
+        turn = self._station.turn
+        if turn:
+            return messages.EndSessionResponse(success=False, message=f"the exporter is in use by {turn.owner}")
         self._ending = asyncio.create_task(self._station.end_session())
-        return messages.EndSessionResponse(success=True)
+        return messages.EndSessionResponse(success=True, message="the session ends: watch the status")
 
-    async def Reset(self, request: Any, context: Context) -> messages.ResetResponse:  # noqa: N802
+    async def _reset(self, request: bytes, context: Context) -> messages.ResetResponse:
         try:
             await self._station.reset()
         except FlowrunnerError as error:
-            await _abort(context, error)
+            await abort(context, error)
         return messages.ResetResponse()
-
-    def _operation(self, kind: Kind, request: Call) -> Operation:
-        """What is called.
-
-        Raises:
-            Refusal: there is no such thing, or no call may be made now.
-        """
-        if not self._station.statuses.ready:
-            what = f"Exporter not ready for driver calls (status: {self._station.statuses.now.status.name})"
-            raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, what)
-        return self._operations.find(kind, request.uuid, request.method)
-
-
-async def _abort(context: Context, error: Exception, operation: Operation | None = None) -> NoReturn:
-    """End an rpc with what went wrong, in the words of the wire."""
-    refusal = refused(error)
-    if operation:
-        operation.failed(refusal.what, word(error, refusal))
-    await context.abort(refusal.code, refusal.what)
-    raise refusal  # for those who read types: abort raises
-
-
-def _checked(answer: Any) -> Any:
-    """An answer that clients take.
-
-    Raises:
-        Refusal: it is too large.
-    """
-    if (size := answer.ByteSize()) > MESSAGE_LIMIT - ROOM:
-        what = f"the answer has {size} bytes, more than the {MESSAGE_LIMIT} of one message"
-        raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, what)
-    return answer
 
 
 def _closing(answers: Any) -> aclosing[AsyncGenerator[Any, None]]:

@@ -23,6 +23,10 @@ LONGEST = 64 * 1024
 """Characters of one line that are told; a message of gRPC has its limit."""
 
 
+HEARD = "heard"
+"""Attribute of a record that is told in another way already."""
+
+
 class Said(NamedTuple):
     """One line. `driver` is a path, `type` the driver's, `time` is in seconds since 1970.
 
@@ -157,7 +161,7 @@ class _Handler(logging.Handler):
         self._logs = logs
 
     def emit(self, record: logging.LogRecord) -> None:
-        if CALLING.get() is None:
+        if CALLING.get() is None and not getattr(record, HEARD, False):
             try:
                 self._logs.heard(None, record)
             except Exception:  # noqa: BLE001 - as all handlers do: to log must not break who logs

@@ -10,6 +10,7 @@ import grpc
 from flowrunner.remote.exporter.facades import Facades
 from flowrunner.remote.exporter.logs import Logs, Said
 from flowrunner.remote.exporter.refusal import Refusal
+from flowrunner.remote.exporter.station import Station
 from flowrunner.remote.jumpstarter.facade import Facade
 from flowrunner.remote.wire import messages
 
@@ -27,10 +28,8 @@ class Operation:
     def __init__(self, method: Callable[..., Any], logs: Logs, driver: str, type: str, name: str) -> None:
         self.method = method
         self._tell = logs.tell
-        self._begun = Said("INFO", f"Operation started: {driver} {name}", "driver", driver, type, name, None, True)
-        self._done = self._begun._replace(
-            message=f"Operation completed: {driver} {name}", fields={"result": "success"}
-        )
+        self._begun = Said("INFO", f"{driver} {name}: Operation started", "driver", driver, type, name, None, True)
+        self._done = self._ended("completed", result="success")
 
     def begun(self) -> None:
         """A client calls it."""
@@ -42,46 +41,49 @@ class Operation:
 
     def failed(self, why: str, kind: str) -> None:
         """It went wrong: `why` in words, and in one word for programs."""
-        message = self._begun.message.replace("started", "failed", 1) + f": {why}"
-        fields = {"result": "failure", "error_type": kind}
-        self._tell(self._begun._replace(severity="ERROR", message=message, fields=fields))
+        self._tell(self._ended("failed", result="failure", error_type=kind, error=why)._replace(severity="ERROR"))
+
+    def _ended(self, how: str, **fields: str) -> Said:
+        return self._begun._replace(message=self._begun.message.removesuffix("started") + how, fields=fields)
 
 
 class Operations:
-    """The operations of the parts that `facades` knows."""
+    """The operations of the parts that `facades` knows, while the station's status admits calls."""
 
-    def __init__(self, facades: Facades, logs: Logs) -> None:
+    def __init__(self, station: Station, facades: Facades) -> None:
         """Nothing is looked up yet."""
+        self._statuses = station.statuses
+        self._logs = station.logs
         self._facades = facades
-        self._logs = logs
         self._device: object = None
-        self._known: dict[tuple[Kind, str, str], Operation] = {}
-        self._calls: dict[bytes, Operation] = {}
+        self._found: dict[tuple[Kind, str, str], Operation] = {}
+        self._requests: dict[bytes, Operation] = {}
 
-    def call(self, request: bytes) -> Operation | None:
-        """What is called without arguments, by the very bytes of a request that was `seen` before."""
-        return self._calls.get(request) if self._facades.device is self._device else None
+    def known(self, request: bytes) -> Operation | None:
+        """What is called without arguments by a request that was learnt."""
+        ready = self._statuses.ready and self._facades.device is self._device
+        return self._requests.get(request) if ready else None
 
-    def seen(self, request: bytes, message: messages.DriverCallRequest, operation: Operation) -> None:
-        """Know a request when it comes again: one without arguments that is written as protobuf writes it."""
-        if not message.args and message.SerializeToString() == request and self._is_known(message, operation):
-            self._calls[request] = operation
-
-    def _is_known(self, message: messages.DriverCallRequest, operation: Operation) -> bool:
-        return self._known.get(("unary", message.uuid, message.method)) is operation
+    def learn(self, request: bytes, message: messages.DriverCallRequest, operation: Operation) -> None:
+        """Know a request when it comes again: one without arguments, in the one form in which protobuf writes it."""
+        found = self._found.get(("unary", message.uuid, message.method)) is operation
+        if found and not message.args and message.SerializeToString() == request:
+            self._requests[request] = operation
 
     def find(self, kind: Kind, uuid: str, method: str) -> Operation:
         """The method of that part.
 
         Raises:
-            Refusal: there is none, or it is called by the other rpc.
+            Refusal: there is none, or it is called by the other rpc, or no call may be made now.
         """
+        if not self._statuses.ready:
+            what = f"Exporter not ready for driver calls (status: {self._statuses.now.status.name})"
+            raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, what)
         device = self._facades.device
         if device is not self._device:
             self._device = device
-            self._known = {}
-            self._calls = {}
-        found = self._known.get((kind, uuid, method))
+            self._found, self._requests = {}, {}
+        found = self._found.get((kind, uuid, method))
         return found or self._look_up(kind, uuid, method)
 
     def _look_up(self, kind: Kind, uuid: str, method: str) -> Operation:
@@ -94,7 +96,7 @@ class Operations:
             raise _missing(facade, kind, method)
         found = Operation(methods[method], self._logs, node.part.path or ".", node.part.type, method)
         if uuid == node.uuid:  # not each of its spellings
-            self._known[kind, uuid, method] = found
+            self._found[kind, uuid, method] = found
         return found
 
 

@@ -39,9 +39,7 @@ class Request:
                 raise BenchError("a presigned request needs a URL, headers and a method", blame="config")
         if found.upper() != method:
             raise BenchError(f"the driver needs a presigned {method}, and got a {found}", blame="config")
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise BenchError(f"'{public(url)}' is no URL of HTTP", blame="config")
-        return cls(method, url, dict(headers))
+        return cls(method, _checked(url), dict(headers))
 
     def __repr__(self) -> str:
         return f"{self.method} {public(self.url)}"
@@ -54,12 +52,34 @@ class Request:
         yield from (value for key, value in self.headers.items() if _private(key) and value)
 
     def redirected(self, location: str) -> Request:
-        """The request to where a server pointed; another origin gets nothing private."""
-        url = urljoin(self.url, location)
+        """The request to where a server pointed; another origin gets nothing private.
+
+        Raises:
+            BenchError: that is no URL.
+        """
+        if not _valid(location):
+            raise BenchError(f"{self} was redirected to what is no URL", blame="infra")
+        url = _checked(urljoin(self.url, location))
         if _origin(url) == _origin(self.url):
             return replace(self, url=url)
         kept = {key: value for key, value in self.headers.items() if not _private(key)}
         return replace(self, url=url, headers=kept)
+
+
+def _checked(url: str) -> str:
+    """`url`, when it is one of HTTP. What is wrong with another is not told, for that may be a secret."""
+    if not _valid(url):
+        raise BenchError("a presigned request has no valid URL", blame="config")
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise BenchError(f"'{public(url)}' is no URL of HTTP", blame="config")
+    return url
+
+
+def _valid(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _private(key: str) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import grpc
+import grpc.aio
 
 from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.remote.exporter.turn import Busy
 from flowrunner.remote.faults import to_fault
+from flowrunner.remote.wire import MESSAGE_LIMIT, DecodeError, Value, messages
 
 CODES: tuple[tuple[type[Exception], grpc.StatusCode, str], ...] = (
     (NotImplementedError, grpc.StatusCode.UNIMPLEMENTED, "not_implemented"),
@@ -23,7 +26,22 @@ CODES: tuple[tuple[type[Exception], grpc.StatusCode, str], ...] = (
 LONGEST = 6000
 """Bytes of a text with its percent-encoding (gRPC over HTTP/2): it is metadata, of which clients take 8 KiB."""
 
+ROOM = 64
+"""Bytes of an answer beside its result."""
+
+Request = TypeVar("Request", messages.DriverCallRequest, messages.StreamingDriverCallRequest)
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
 _log = logging.getLogger(__name__)
+
+
+class Failing(Protocol):
+    """What is told of a failure: why in words, and in one word for programs."""
+
+    def failed(self, why: str, kind: str) -> None:
+        """It went wrong."""
+        ...
 
 
 class Refusal(Exception):
@@ -51,7 +69,42 @@ def refused(error: Exception) -> Refusal:
     return Refusal(grpc.StatusCode.UNKNOWN, str(to_fault(error)["what"]))
 
 
-def word(error: Exception, refusal: Refusal) -> str:
+async def abort(context: Context, error: Exception, operation: Failing | None = None) -> NoReturn:
+    """End an rpc with what went wrong, in the words of the wire; `operation` tells the log."""
+    refusal = refused(error)
+    if operation:
+        operation.failed(refusal.what, _word(error, refusal))
+    await context.abort(refusal.code, refusal.what)
+    raise refusal  # for those who read types: abort raises
+
+
+def read(kind: type[Request], request: bytes) -> Request:
+    """The message in `request`.
+
+    Raises:
+        Refusal: it is none of that kind.
+    """
+    try:
+        message: Request = kind.FromString(request)
+    except DecodeError as error:
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"the request is no {kind.DESCRIPTOR.name}") from error
+    return message
+
+
+def checked(answer: Value) -> bytes:
+    """The bytes of an answer that clients take.
+
+    Raises:
+        Refusal: it is too large.
+    """
+    data: bytes = answer.SerializeToString()
+    if len(data) > MESSAGE_LIMIT - ROOM:
+        what = f"the answer has {len(data)} bytes, more than the {MESSAGE_LIMIT} of one message"
+        raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, what)
+    return data
+
+
+def _word(error: Exception, refusal: Refusal) -> str:
     """What kind of error it was, for programs that read the log."""
     known = next((word for _, code, word in CODES if code is refusal.code), None)
     internal = not isinstance(error, FlowrunnerError) or (isinstance(error, BenchError) and error.blame == "internal")

@@ -9,6 +9,7 @@ from flowrunner.bench.config import Entry, Exporter
 from flowrunner.errors import FlowrunnerError
 from flowrunner.remote.exporter.facades import Facades
 from flowrunner.remote.exporter.station import Node, Station
+from flowrunner.remote.known import name_of
 from flowrunner.remote.later import text
 from flowrunner.remote.wire import CLIENT, HOME, INTERFACES, MOTD, NAME, TYPE, messages
 
@@ -35,7 +36,7 @@ async def _part(node: Node, facades: Facades, exporter: Exporter) -> messages.Dr
     facade = facades.facade(node.uuid)
     labels = {
         **await _more(node, facades), CLIENT: facade.client_class, TYPE: node.part.type, HOME: node.part.home,
-        INTERFACES: ",".join(interface.__name__ for interface in node.device.interfaces),
+        INTERFACES: ",".join(map(name_of, node.device.interfaces)),
     }  # fmt: skip
     if node.parent is None:
         return messages.DriverInstanceReport(uuid=node.uuid, labels=labels, description=exporter.description or None)

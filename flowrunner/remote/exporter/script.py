@@ -54,12 +54,13 @@ async def run_script(
     limit = anyio.CancelScope(deadline=anyio.current_time() + timeout)
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_read, near, say)
+            read = anyio.Event()
+            tasks.start_soon(_read, near, say, read)
             with limit:
                 await process.wait()
             await _end(process)
-            with anyio.move_on_after(1):  # a child that went on keeps the terminal open: it has been told to end
-                await anyio.sleep(0.05)
+            with anyio.move_on_after(1):  # one that has left the session may keep the terminal open
+                await read.wait()
             tasks.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
@@ -89,7 +90,7 @@ async def _end(process: Process) -> None:
             await anyio.sleep(0.2 if number == signal.SIGTERM else 0)
 
 
-async def _read(terminal: int, say: Callable[[str], None]) -> None:
+async def _read(terminal: int, say: Callable[[str], None], read: anyio.Event) -> None:
     os.set_blocking(terminal, False)
     line = b""
     try:
@@ -109,6 +110,7 @@ async def _read(terminal: int, say: Callable[[str], None]) -> None:
     finally:
         if line:
             say(_shown(line))
+        read.set()
 
 
 def _shown(line: bytes) -> str:

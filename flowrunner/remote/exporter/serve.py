@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from flowrunner.remote.address import Address
 from flowrunner.remote.endpoint import Listen
 from flowrunner.remote.exporter.hooks import Hooks, Serve
 from flowrunner.remote.exporter.inner import serving_turn
+from flowrunner.remote.exporter.outside import obeyed, watched
 from flowrunner.remote.exporter.own import OwnProtocol
 from flowrunner.remote.exporter.server import Server, serving
 from flowrunner.remote.exporter.station import Station
@@ -72,7 +72,7 @@ class Service:
         Raises:
             FlowrunnerError: it could not be opened, or broke.
         """
-        with _obeyed(self), _watched(parent, self.stop.set):
+        with obeyed(self.obey), watched(parent, self.stop.set):
             source = load_exporter(self.path)
             name = source.exporter.metadata.name or self.path.stem
             station = hooked(source, name, self.path.parent, self.stop)
@@ -151,47 +151,6 @@ class _Stopping(Hooks):
         await super().end(turn)
         if self._station.source.exporter.exit_on_lease_end and turn.id != OPEN:
             self._stop.set()
-
-
-@contextmanager
-def _obeyed(service: Service) -> Iterator[None]:
-    """Let signals reach `service`. Plain handlers: the second must work although a driver keeps the event loop."""
-    loop = asyncio.get_running_loop()
-    asked = 0
-
-    def obey(number: int, frame: object) -> None:
-        nonlocal asked
-        asked += number != signal.SIGHUP
-        if asked > 1:
-            os._exit(128 + number)
-        loop.call_soon_threadsafe(service.obey, number)
-
-    watched = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
-    before = {number: signal.signal(number, obey) for number in watched}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _watched(handle: int | None, gone: Callable[[], object]) -> Iterator[None]:
-    """Call `gone` when `handle` becomes readable."""
-    if handle is None:
-        yield
-        return
-    loop = asyncio.get_running_loop()
-
-    def tell() -> None:
-        loop.remove_reader(handle)
-        gone()
-
-    loop.add_reader(handle, tell)
-    try:
-        yield
-    finally:
-        loop.remove_reader(handle)
 
 
 def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:

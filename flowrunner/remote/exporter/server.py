@@ -19,7 +19,6 @@ from flowrunner.remote.exporter.limits import OPTIONS, RPCS
 from flowrunner.remote.exporter.router import Router
 from flowrunner.remote.exporter.security import Doorkeeper
 from flowrunner.remote.exporter.station import Station
-from flowrunner.remote.wire import services
 
 LAST_LIMIT = 0.2
 """Seconds that rpcs may take to end when the server stops."""
@@ -64,10 +63,9 @@ async def serving(
 def made(
     exporter: Exporter, handlers: Sequence[grpc.GenericRpcHandler], passphrase: str | None = None
 ) -> grpc.aio.Server:
-    """A server that listens nowhere yet. All of its rpcs need the passphrase: each passphrase has a server of its own."""
+    """A server that listens nowhere yet. All of its rpcs need the passphrase: each has its server."""
     server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=RPCS)
     if passphrase is not None:
         server.add_generic_rpc_handlers((Doorkeeper(passphrase),))
-    services.add_ExporterServiceServicer_to_server(exporter, server)
-    server.add_generic_rpc_handlers(tuple(handlers))
+    server.add_generic_rpc_handlers((exporter, *handlers))
     return server

@@ -77,7 +77,7 @@ class Station:
             BenchError: a driver could not be opened, now or behind a turn.
         """
         keeping = asyncio.create_task(self._keep_open())
-        with anyio.CancelScope() as scope:
+        with self.logs.gathering(), anyio.CancelScope() as scope:
             for ended in (keeping, self._failure):
                 ended.add_done_callback(lambda _: scope.cancel())
             try:
@@ -125,16 +125,31 @@ class Station:
             BenchError: the hook before it failed, or the bench could not be opened again.
         """
         turn = Turn(id=uuid4().hex, owner=owner, shared=shared)
+        async with self._had(turn, waiting):
+            try:
+                await self._begin(turn)
+                yield turn
+            finally:
+                turn.end("the lease has ended")
+                with anyio.CancelScope(shield=True):
+                    await self._end(turn)
+
+    @asynccontextmanager
+    async def _had(self, turn: Turn, waiting: Waiting, *, shown: bool = False) -> AsyncIterator[None]:
+        """Wait for the bench, and end the time in which it is open; leaving opens it afresh, and to everyone.
+
+        With `shown` it is first available for so long that everyone sees it.
+        """
         await self._queued(turn, waiting)
         try:
             await self._end_open()
-            await self._begin(turn)
-            yield turn
+            yield
         finally:
-            turn.end("the lease has ended")
             with anyio.CancelScope(shield=True):
-                await self._end(turn)
                 await self._opened_afresh()
+                if shown:
+                    self.statuses.set(Status.AVAILABLE, "the session has ended")
+                    await anyio.sleep(SEEN)
                 self.turn = None
                 self._move()
                 if not self._queue:
@@ -197,22 +212,24 @@ class Station:
         """Raise when somebody has the bench alone."""
         if self.turn and not self.turn.shared:
             raise Busy(self.turn.owner)
+        if self._reopen.is_set():
+            what = "the exporter opens its drivers afresh"
+            raise BenchError(what, blame="infra", help="try again in a moment")
 
     async def end_session(self) -> None:
-        """End the time in which everyone may use it, and begin another."""
-        await self._end_open()
-        self.statuses.set(Status.AVAILABLE, "the session has ended")
-        await anyio.sleep(SEEN)
-        await self.reset()
+        """End the time in which everyone may use it, and begin another with drivers that are opened afresh."""
+        async with self._had(Turn(id=uuid4().hex, owner="the end of a session", shared=True), _patient, shown=True):
+            pass
 
     async def reset(self) -> None:
         """Close all drivers and open them afresh, when everyone who came before has had them.
 
         Raises:
-            Busy: somebody has the bench alone.
+            Busy: somebody has the bench, alone or with others beside.
         """
-        self._open_guard()
-        async with self.taken("a reset", waiting=_patient):
+        if self.turn:
+            raise Busy(self.turn.owner)
+        async with self._had(Turn(id=uuid4().hex, owner="a reset"), _patient):
             pass
 
     async def closed_to_all(self) -> BenchError:

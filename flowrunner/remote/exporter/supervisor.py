@@ -16,7 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+
+from flowrunner.remote.exporter.process import STOPPING, WATCHED, Report, collect, ending, next_signal
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds before the first start after a failure, and at most."""
@@ -30,9 +31,6 @@ REFUSED = 2
 BROKEN = 70
 """The exit status of a child that broke by a defect of ours (sysexits.h)."""
 
-STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
-WATCHED = STOPPING | {signal.SIGHUP, signal.SIGCHLD}
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -40,22 +38,6 @@ class Limits:
 
     most: int = 5
     window: float = 60.0
-
-
-class Report:
-    """The child's end of its line to the parent. `alive` can be read when the parent has gone."""
-
-    def __init__(self, line: socket.socket) -> None:
-        self._line = line
-
-    @property
-    def alive(self) -> int:
-        """A file descriptor that becomes readable when the parent has gone."""
-        return self._line.fileno()
-
-    def say(self, **facts: Any) -> None:
-        """Tell the parent: `addresses` that the next child shall have too, `error` that this one ends with."""
-        self._line.sendall(json.dumps(facts).encode() + b"\n")
 
 
 Child = Callable[[Report, list[str]], int]
@@ -103,7 +85,7 @@ class Supervisor:
         far.close()
         with line:
             status = self._watch(pid)
-            self._why = _ending(status)
+            self._why = ending(status)
             self._listen(line)
         if time.monotonic() - started > self._limits.window:
             self._pause = FIRST_PAUSE
@@ -123,7 +105,7 @@ class Supervisor:
         except SystemExit as leaving:
             status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         except BaseException as error:  # noqa: BLE001 - nothing may leave a forked child
-            sys.excepthook(*sys.exc_info())
+            sys.excepthook(type(error), error, error.__traceback__)
             report.say(error=f"{type(error).__name__}: {error}")
             status = BROKEN
         sys.stdout.flush()
@@ -135,9 +117,9 @@ class Supervisor:
         deadline: float | None = None
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            number = _signal(left)
+            number = next_signal(left)
             if number == signal.SIGCHLD:
-                if (status := _collect(pid)) is not None:
+                if (status := collect(pid)) is not None:
                     return status
             elif number is None:
                 os.kill(pid, signal.SIGKILL)
@@ -175,34 +157,8 @@ class Supervisor:
         deadline = now + self._pause
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         while (left := deadline - time.monotonic()) > 0:
-            number = _signal(left)
-            if number in STOPPING:
+            number = next_signal(left)
+            if number is not None and number in STOPPING:
                 self._asked.append(number)
                 return False
         return True
-
-
-def _signal(seconds: float | None) -> int | None:
-    """The next signal; None when there is none for so long."""
-    if seconds is None:
-        return signal.sigwait(WATCHED)
-    found = signal.sigtimedwait(WATCHED, seconds)
-    return found.si_signo if found else None
-
-
-def _collect(pid: int) -> int | None:
-    """Collect every process that has ended; the exit status of `pid`, negative for a signal, None while it runs."""
-    found: int | None = None
-    while True:
-        try:
-            ended, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return found
-        if ended == 0:
-            return found
-        if ended == pid:
-            found = os.waitstatus_to_exitcode(status)
-
-
-def _ending(status: int) -> str:
-    return f"it was ended by {signal.Signals(-status).name}" if status < 0 else f"it ended with status {status}"

@@ -56,6 +56,7 @@ class Tenant:
         self._until: float | None = None
         self._work: Work | None = None
         self._served: asyncio.Task[None] | None = None
+        self._queueing = False
         self._abandoned = False
         self.grace = 10.0
 
@@ -109,6 +110,7 @@ class Tenant:
             return await self._use(self._within, self._within.unguarded)
         if wish.join:
             return await self._join(wish.join)
+        self._queueing = True
         try:
             async with self._station.taken(wish.owner, shared=wish.shared, waiting=self._tell_waiting) as turn:
                 try:
@@ -119,6 +121,11 @@ class Tenant:
                         await self._release(turn, wish.safe_state)
         except FlowrunnerError as error:
             self.link.post(Kind.LOST, 0, to_fault(error))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._abandoned or not self._given.is_set() or task is None:
+                raise
+            task.uncancel()  # the client itself did not want to wait any longer
         self.link.post(Kind.GIVEN)
         await self._said_all()
         return None
@@ -126,7 +133,7 @@ class Tenant:
     async def _held(self, turn: Turn, wish: Wish) -> None:
         """The client has the exporter until it gives it back, or the turn ends."""
         assert self._work is not None
-        self.turn = turn
+        self.turn, self._queueing = turn, False
         self._until = None if wish.duration is None else anyio.current_time() + wish.duration + wish.grace
         check_safe_state(turn, wish.safe_state)
         self._work.device = turn.device
@@ -197,6 +204,8 @@ class Tenant:
                 self._wish.set_result(Wish.model_validate(body))
         elif kind is Kind.GIVE:
             self._given.set()
+            if self._queueing and self._served:
+                self._served.cancel()
         elif kind is Kind.EXTEND and isinstance(body, int | float):
             self._until = anyio.current_time() + body + self.grace
         elif self._work is not None:

@@ -15,9 +15,7 @@ DRIVER_TYPE, OPERATION, TIMESTAMP, FIELDS = 5, 6, 7, 8
 
 def told(said: Said) -> messages.LogStreamResponse:
     """The message of a line."""
-    answer = messages.LogStreamResponse(
-        severity=said.severity, message=said.message, source=SOURCES[said.source]
-    )
+    answer = messages.LogStreamResponse(severity=said.severity, message=said.message, source=SOURCES[said.source])
     at = Timestamp(seconds=int(said.time), nanos=int(said.time % 1 * 1e9))
     more = text(DRIVER_TYPE, said.type or said.driver) + text(OPERATION, said.operation)
     answer.MergeFromString(more + framed(TIMESTAMP, at.SerializeToString()) + texts(FIELDS, said.fields))

@@ -100,8 +100,12 @@ def _read(hint: TypeAdapter[Any], value: Any, name: str, method: str) -> Any:
     try:
         return hint.validate_python(value)
     except ValidationError as error:
-        why = "; ".join(detail["msg"] for detail in error.errors(include_url=False, include_input=False))
-        raise ValueError(f"'{method}' cannot be called with this {name}: {why}") from error
+        raise ValueError(f"'{method}' cannot be called with this {name}: {why(error)}") from error
+
+
+def why(error: ValidationError) -> str:
+    """What is wrong, in one line, without the values."""
+    return "; ".join(detail["msg"] for detail in error.errors(include_url=False, include_input=False))
 
 
 class HandleImage(Image):

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial, wraps
 from typing import Any
 
+from pydantic import ValidationError
+
 from flowrunner.interface import CallKind, Interface
 from flowrunner.interfaces.storage import Image
-from flowrunner.remote.jumpstarter.facade import Facade, HandleImage, Resources
+from flowrunner.remote.jumpstarter.facade import Facade, HandleImage, Resources, why
 from flowrunner.remote.link.plain import signature
 
 
@@ -44,7 +46,10 @@ class GenericFacade(Facade):
             raise ValueError(f"'{name}' takes other arguments: {error}") from error
         for key in known.uploads & given.keys():
             given[key] = self._content(given[key], image=_is_image(interface, name, key))
-        return method(**known.read(given))
+        try:
+            return method(**known.read(given))
+        except ValidationError as error:
+            raise ValueError(f"'{name}' cannot be called with these arguments: {why(error)}") from error
 
     def _content(self, handle: Any, *, image: bool) -> Image | AsyncIterator[bytes]:
         if not isinstance(handle, dict):

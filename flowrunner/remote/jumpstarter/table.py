@@ -98,13 +98,19 @@ def client_class(interfaces: Sequence[type[Interface]]) -> str:
 
 
 def facade(node: Node, resources: Resources) -> Facade:
-    """What clients of Jumpstarter find on a part of ours: all its interfaces; the most special has the first word."""
+    """What clients of Jumpstarter find on a part of ours: all its interfaces.
+
+    Contracts have the first word, the most special of them before the others; what else there is comes by its own name.
+    """
     client, interfaces = node.device.client, node.device.interfaces
     whole = _Whole(interfaces)
-    for interface in interfaces if client else ():
-        assert client
-        contract = FACADES.get(interface)
-        whole.add(contract(client, resources) if contract else GenericFacade(client, resources, interface))
+    if client:
+        for interface in interfaces:
+            if interface in FACADES:
+                whole.add(FACADES[interface](client, resources))
+        for interface in interfaces:
+            if interface not in FACADES:
+                whole.add(GenericFacade(client, resources, interface))
     return whole
 
 

@@ -15,9 +15,10 @@ from flowrunner.bench.bench import Bench
 from flowrunner.bench.config import load_exporter
 from flowrunner.driver import Driver
 from flowrunner.errors import BenchError
-from flowrunner.interface import Direct
+from flowrunner.interface import Direct, has_borders
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.machine import Machine
+from flowrunner.interfaces.network import Network
 from flowrunner.interfaces.power import Power
 from flowrunner.interfaces.storage import Flasher
 from flowrunner.interfaces.video import Video
@@ -33,7 +34,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.machine]
 def part(qemu: Qemu, name: str) -> Any:
     """The client of one part."""
     kinds: dict[str, Any] = {"power": Power, "console": Console, "flasher": Flasher, "video": Video}
-    return kinds[name].client(Direct(qemu.children[name]))  # type: ignore[arg-type]
+    return kinds.get(name, Network).client(Direct(qemu.children[name]))  # type: ignore[arg-type]
 
 
 def running(qemu: Qemu) -> list[psutil.Process]:
@@ -230,12 +231,30 @@ async def test_a_qemu_that_does_not_answer_in_time_is_an_error(tmp_path: Path, m
 async def test_forwards_ports_and_takes_free_ones() -> None:
     qemu = machine(hostfwd={"ssh": {"guestport": 22}, "dns": {"protocol": "udp", "guestport": 53}})
     async with qemu.opened():
+        ssh, dns = part(qemu, "ssh"), part(qemu, "dns")
+        with pytest.raises(BenchError, match="nobody is behind 'ssh': the machine is off"):
+            await ssh.check()
         await part(qemu, "power").on()
         ports = qemu.core.forwards
-        assert ports["ssh"] > 0
-        assert ports["dns"] > 0
-        async with await anyio.connect_tcp("127.0.0.1", ports["ssh"]):
-            pass
+        assert await ssh.address() == f"tcp://127.0.0.1:{ports['ssh']}"
+        assert await dns.address() == f"udp://127.0.0.1:{ports['dns']}"
+        await ssh.check()
+        async with dns.connect() as stream:
+            assert has_borders(stream)
+
+
+async def test_shows_its_screen_by_vnc() -> None:
+    qemu = machine(vnc=True)
+    async with qemu.opened():
+        await part(qemu, "power").on()
+        async with part(qemu, "vnc").connect() as stream:
+            assert await stream.receive() == b"RFB 003.008\n"
+        assert (await part(qemu, "vnc").address()).startswith("unix:/")
+
+
+async def test_a_forwarded_port_cannot_have_the_name_of_a_part() -> None:
+    with pytest.raises(BenchError, match="a forwarded port cannot be called 'power'"):
+        machine(hostfwd={"power": {"guestport": 22}})
 
 
 async def test_shows_the_screen() -> None:

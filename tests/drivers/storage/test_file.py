@@ -2,6 +2,7 @@ import os
 import subprocess
 import threading
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from flowrunner.errors import BenchError
 from flowrunner.image import open_image
 from flowrunner.interface import Direct
-from flowrunner.interfaces.storage import Flasher
+from flowrunner.interfaces.storage import Extent, Flasher
 from flowrunner_drivers.storage.file import FileStorage
 from tests.support.loops import loop, needs_root, small_disk
+from tests.support.machines import BytesImage
 
 pytestmark = pytest.mark.anyio
 
@@ -149,3 +151,34 @@ async def test_a_medium_that_cannot_be_read_is_the_fault_of_the_device(tmp_path:
         ) as error:
             await dump(storage(device))
     assert error.value.blame == "device"
+
+
+async def test_targets_are_media_of_their_own(tmp_path: Path) -> None:
+    flasher = storage(tmp_path / "disk", targets={"boot0": tmp_path / "boot0"})
+    for name, target in (("disk", None), ("boot0", "boot0")):
+        (tmp_path / "image").write_bytes(name.encode())
+        async with open_image("image", base=tmp_path) as image:
+            await flasher.flash(image, target)
+    assert (tmp_path / "boot0").read_bytes() == b"boot0"
+    assert b"".join([piece async for piece in flasher.dump("boot0")]) == b"boot0"
+    assert await dump(flasher) == b"disk"
+    with pytest.raises(BenchError, match="has no target 'boot1'") as error:
+        await flasher.flash(BytesImage(b""), "boot1")
+    assert error.value.help == "did you mean 'boot0'?"
+
+
+@needs_root
+async def test_a_medium_that_vanishes_is_the_fault_of_the_device(tmp_path: Path) -> None:
+    class Vanishing(BytesImage):
+        async def extents(self) -> AsyncIterator[Extent]:
+            yield Extent(0, MIB, os.urandom(MIB))
+            os.truncate(tmp_path / "medium", 0)
+            subprocess.run(["losetup", "-c", str(device)], check=True)
+            yield Extent(MIB, MIB, os.urandom(MIB))
+
+    with loop(tmp_path / "medium", 4 * MIB) as device:
+        with pytest.raises(BenchError, match=f"'{device}' (took no more|is gone or broken).* of data") as error:
+            await storage(device).flash(Vanishing(bytes(2 * MIB)))
+        assert error.value.blame == "device"
+        with pytest.raises(BenchError, match=f"'{device}' did not appear within 100ms: No medium found"):
+            await dump(storage(device, timeout=0.1))

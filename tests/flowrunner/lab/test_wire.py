@@ -101,6 +101,23 @@ async def test_runs_of_two_machines_queue_at_the_exporter(tmp_path: Path, events
     assert done == ["first", "second"]
 
 
+async def test_who_is_cancelled_while_waiting_leaves_the_queue(tmp_path: Path, events: list[str]) -> None:
+    waits = anyio.Event()
+    here, there = lease(lab(tmp_path, "here"), request(selector="")), lab(tmp_path, "there")
+    async with serving(tmp_path):
+        async with here, anyio.create_task_group() as tasks:
+            late = lease(there, request(selector=""), waiting=lambda *_: waits.set())
+            tasks.start_soon(late.__aenter__)
+            await waits.wait()
+            tasks.cancel_scope.cancel()
+        async with lease(there, request(selector=""), queue_timeout=2, waiting=unwanted):
+            pass
+
+
+def unwanted(role: str, owner: str, position: int) -> None:
+    raise AssertionError(f"waiting for {owner}")
+
+
 async def test_an_expired_lease_still_lets_the_safe_state_through(tmp_path: Path, events: list[str]) -> None:
     async with serving(tmp_path), lease(lab(tmp_path), request(selector="", duration=Duration(0.05))) as leases:
         held = leases["dut"]

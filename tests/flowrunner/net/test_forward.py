@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -58,11 +58,10 @@ async def request(forward: Forward, data: bytes) -> bytes:
 
     async with through(forward) as stream, anyio.create_task_group() as tasks:
         tasks.start_soon(send)
-        try:
+        with suppress(anyio.EndOfStream):
             while True:
                 answer += await stream.receive()
-        except anyio.EndOfStream:
-            return bytes(answer)
+    return bytes(answer)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])

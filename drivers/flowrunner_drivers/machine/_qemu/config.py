@@ -96,13 +96,13 @@ class QemuConfig(Config):
     """Whether the machine has a network card, behind QEMU's own NAT."""
 
     hostfwd: dict[str, HostForward] = {}
-    """Ports of the host that lead into the guest, by name."""
+    """Ports of the host that lead into the guest, by name; each becomes a part of that name."""
 
     display: Literal["std", "virtio", "none"] | None = None
     """The graphics card: std on x86_64 and virtio on aarch64, unless said otherwise; with none there is no `video`."""
 
     vnc: bool = False
-    """Whether the screen is served by VNC on a Unix socket in the machine's folder."""
+    """Whether the screen is served by VNC, as the part `vnc`."""
 
     cloud_init: bool | None = None
     """Whether the guest gets a cloud-init disk (NoCloud); the default is yes if one of the next three is given."""
@@ -124,6 +124,18 @@ class QemuConfig(Config):
 
     stop_timeout: Seconds = 5.0
     """Seconds that QEMU gets to quit, and again to obey SIGTERM, before it is killed."""
+
+    flash_timeout: Seconds = 1800.0
+    """Seconds that an image may take to be written."""
+
+    fls_version: str | None = None
+    """Taken for files of Jumpstarter, without effect: it flashes by a program of that name, we do it ourselves."""
+
+    fls_allow_custom_binaries: bool = False
+    """Taken for files of Jumpstarter, without effect."""
+
+    fls_custom_binary_url: str | None = None
+    """Taken for files of Jumpstarter, without effect."""
 
     @property
     def seeded(self) -> bool:

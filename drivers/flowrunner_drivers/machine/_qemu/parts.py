@@ -9,15 +9,18 @@ from contextlib import AbstractAsyncContextManager
 from io import BytesIO
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 from PIL import Image as Picture
 
 from flowrunner.driver import Config, Driver
+from flowrunner.errors import BenchError
 from flowrunner.interface import ByteStream
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.power import Power, PowerReading
 from flowrunner.interfaces.storage import Flasher, Image, Written
 from flowrunner.interfaces.video import Video
+from flowrunner.model import Duration
 from flowrunner_drivers.machine._qemu.core import Core
 
 
@@ -57,8 +60,10 @@ class QemuFlasher(Part, Flasher):
     """The disk (`root`), and firmware beside it."""
 
     async def flash(self, image: Image, target: str | None = None) -> Written:
-        with self.core.disk_in_use("written"):
+        limit = self.core.config.flash_timeout
+        with self.core.disk_in_use("written"), anyio.move_on_after(limit):
             return await self.core.disk.flash(image, target)
+        raise BenchError(f"the image was not written within {Duration(limit)}", help="raise flash_timeout")
 
     async def dump(self, target: str | None = None, length: int | None = None) -> AsyncIterator[bytes]:
         with self.core.disk_in_use("read"):

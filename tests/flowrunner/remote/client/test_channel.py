@@ -47,8 +47,10 @@ class Exporter(services.ExporterServiceServicer):
 
 
 @asynccontextmanager
-async def exporter(tls: Certificate | None = None, passphrase: str | None = None) -> AsyncIterator[tuple[Address, Exporter]]:
-    server, service = grpc.aio.server(), Exporter(passphrase)
+async def exporter(
+    tls: Certificate | None = None, passphrase: str | None = None
+) -> AsyncIterator[tuple[Address, Exporter]]:
+    server, service = grpc.aio.server(), Exporter(passphrase)  # type: ignore[abstract] # the least
     services.add_ExporterServiceServicer_to_server(service, server)
     if tls:
         pair = (tls.key.read_bytes(), tls.pem)
@@ -92,7 +94,9 @@ async def test_a_pinned_certificate_may_be_for_another_name(tmp_path: Path) -> N
     assert "is not trusted" in why.what
 
 
-async def test_another_certificate_than_the_pinned_one_is_refused_even_when_its_signer_is_trusted(tmp_path: Path) -> None:
+async def test_another_certificate_than_the_pinned_one_is_refused_even_when_its_signer_is_trusted(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "other").mkdir()
     tls, other = certificate(tmp_path), certificate(tmp_path / "other")
     async with exporter(tls) as (address, _):

@@ -91,7 +91,8 @@ async def test_the_report_has_parents_first_and_a_part_with_two_names_twice(tmp_
         for each in others:
             assert each.parent_uuid in seen
             seen.add(each.uuid)
-        power, again = (one for one in others if one.labels[NAME] in ("power", "again"))
+        below = [one for one in others if one.parent_uuid == root.uuid]
+        power, again = (one for one in below if one.labels[NAME] in ("power", "again"))
         assert power.uuid == again.uuid
         assert power.labels[CLIENT] == "jumpstarter_driver_power.client.PowerClient"
         assert power.description == "The plug"

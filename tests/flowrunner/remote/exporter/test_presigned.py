@@ -269,6 +269,8 @@ async def test_an_upload_that_fails_here_is_not_ended_there() -> None:
     lambda asked: answer(b"short", length=99),
     lambda asked: answer(status="302 Found", Location=f"ftp://host/?{SECRET}"),
     lambda asked: answer(status="302 Found"),
+    lambda asked: answer(status="302 Found", Location="http://[5ca1ab1e/"),
+    lambda asked: answer(status="302 Found", Location="http://h:5ca1ab1e/"),
     lambda asked: answer(status="302 Found", Location=f"/again?{SECRET}"),
     lambda asked: answer(b"?", Content_Encoding="gzip"),
 ])  # fmt: skip
@@ -292,7 +294,9 @@ async def test_no_error_shows_a_secret(reply: Callable[[Asked], bytes], caplog: 
     ({"url": "http://h/", "method": "GET", "headers": {"a": 1}}, "needs a URL, headers and a method"),
     ({"url": "file:///etc/passwd?x", "method": "GET", "headers": {}}, "'file:///etc/passwd' is no URL of HTTP"),
     ({"url": "http:///x", "method": "GET", "headers": {}}, "is no URL of HTTP"),
-    ({"url": "http://h:99999/", "method": "GET", "headers": {}}, "cannot be sent: Port out of range"),
+    ({"url": "http://h:99999/", "method": "GET", "headers": {}}, "has no valid URL"),
+    ({"url": "http://h:5ca1ab1e/", "method": "GET", "headers": {}}, "has no valid URL$"),
+    ({"url": "http://[::1/", "method": "GET", "headers": {}}, "has no valid URL"),
     ({"url": "http://127.0.0.1:1/", "method": "GET", "headers": {}}, "no connection: Connection refused"),
     ({"url": "http://127.0.0.1:1/", "method": "GET", "headers": {"a b": "c"}}, "no connection|Illegal"),
 ])  # fmt: skip

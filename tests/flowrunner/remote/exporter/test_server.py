@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import grpc.aio
 import pytest
 
 from flowrunner.bench.config import load_exporter
-from flowrunner.errors import BenchError
+from flowrunner.errors import BenchError, FlowrunnerError, PipelineError
 from flowrunner.remote.address import Address
 from flowrunner.remote.client.connect import connected
 from flowrunner.remote.client.remote import Claim
@@ -100,12 +101,81 @@ async def test_tls_is_trusted_by_authority_or_by_pin_and_not_otherwise(tmp_path:
             assert raised.value.help
 
 
-async def test_a_certificate_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
-    mine = certificate(tmp_path)
-    mine.certificate.write_text("no certificate")
-    with pytest.raises(BenchError, match="certificate"):
-        async with server(tmp_path, Listen(address=ANY_PORT, certificate=mine.certificate, key=mine.key)):
+async def refuses(folder: Path, *listens: Listen) -> FlowrunnerError:
+    """The error with which it does not start."""
+    with pytest.raises(FlowrunnerError) as raised:
+        async with server(folder, *listens):
             pass
+    assert raised.value.help
+    return raised.value
+
+
+async def test_a_certificate_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
+    mine, other = certificate(tmp_path), certificate(tmp_path, "elsewhere")
+    locked, none = tmp_path / "locked.key", tmp_path / "none.pem"
+    command = ["openssl", "ec", "-in", str(mine.key), "-aes128", "-passout", "pass:x", "-out", str(locked)]
+    subprocess.run(command, check=True, capture_output=True)
+    none.write_text("no certificate")
+    for pem, key, words in (
+        (none, mine.key, "cannot be used"),
+        (mine.certificate, other.key, "is not that of the certificate"),
+        (mine.certificate, locked, "is locked with a password"),
+        (tmp_path / "nothing", mine.key, "cannot be read: No such file"),
+    ):
+        error = await refuses(tmp_path, Listen(address=ANY_PORT, certificate=pem, key=key))
+        assert isinstance(error, PipelineError)
+        assert words in error.what
+
+
+async def test_a_port_is_served_in_plain_text_only_when_that_is_said(tmp_path: Path) -> None:
+    error = await refuses(tmp_path, Listen(address=ANY_PORT))
+    assert "has no certificate" in error.what
+
+
+async def test_an_address_that_cannot_be_had_says_why(tmp_path: Path) -> None:
+    missing = await refuses(tmp_path, Listen(address=Address(path=tmp_path / "nowhere" / "s")))
+    assert "there is no folder" in missing.what
+    foreign = await refuses(tmp_path, Listen(address=Address(host="192.0.2.1", port=0), insecure=True))
+    assert "'192.0.2.1' is no address of this machine" in foreign.what
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        taken = Address(host="127.0.0.1", port=busy.getsockname()[1])
+        assert "the port is in use" in (await refuses(tmp_path, Listen(address=taken, insecure=True))).what
+
+
+async def test_when_one_address_cannot_be_had_none_stays(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        taken = Address(host="127.0.0.1", port=busy.getsockname()[1])
+        first = Listen(address=Address(path=tmp_path / "s"))
+        await refuses(tmp_path, first, Listen(address=taken, insecure=True))
+    assert not (tmp_path / "s").exists()
+
+
+async def test_each_address_has_the_passphrase_that_was_said_for_it(tmp_path: Path) -> None:
+    open_, closed, port = (
+        Listen(address=Address(path=tmp_path / "open")),
+        Listen(address=Address(path=tmp_path / "closed"), passphrase="sesame"),
+        Listen(address=ANY_PORT, insecure=True, passphrase="mellon"),
+    )
+    async with server(tmp_path, open_, closed, port) as found:
+        where = found.addresses
+        assert (await report(where[0])).reports
+        for address, phrase in ((where[1], "mellon"), (where[2], "sesame")):
+            with pytest.raises(grpc.aio.AioRpcError, match="invalid or missing passphrase"):
+                await report(address, [("x-jumpstarter-passphrase", phrase)])
+        assert (await report(where[1], [("x-jumpstarter-passphrase", "sesame")])).reports
+        assert (await report(where[2], [("x-jumpstarter-passphrase", "mellon")])).reports
+
+
+async def test_a_passphrase_that_is_empty_is_an_error(tmp_path: Path) -> None:
+    error = await refuses(tmp_path, Listen(address=Address(path=tmp_path / "s"), passphrase=""))
+    assert error.what == "the passphrase is empty"
+
+
+async def test_a_passphrase_said_twice_is_not_said(tmp_path: Path) -> None:
+    address = Address(path=tmp_path / "s")
+    async with server(tmp_path, Listen(address=address, passphrase="sesame")):
+        with pytest.raises(grpc.aio.AioRpcError, match="invalid or missing passphrase"):
+            await report(address, [("x-jumpstarter-passphrase", "guess"), ("x-jumpstarter-passphrase", "sesame")])
 
 
 @pytest.mark.parametrize("said", [None, "", "wrong", "sesame ", "SESAME"])
@@ -120,6 +190,10 @@ async def test_the_passphrase_is_asked_for_on_each_rpc_of_each_service(tmp_path:
         attempts = (
             stub.GetReport(Empty(), metadata=metadata), stub.DriverCall(call, metadata=metadata),
             stub.LogStream(Empty(), metadata=metadata).read(), own.read(), router.read(),
+            stub.GetStatus(messages.GetStatusRequest(), metadata=metadata),
+            stub.StreamingDriverCall(messages.StreamingDriverCallRequest(), metadata=metadata).read(),
+            stub.EndSession(messages.EndSessionRequest(), metadata=metadata),
+            stub.Reset(messages.ResetRequest(), metadata=metadata), channel.unary_unary("/no.Such/Rpc")(b"", metadata=metadata),
         )  # fmt: skip
         for attempt in attempts:
             with pytest.raises(grpc.aio.AioRpcError) as raised:

@@ -114,7 +114,9 @@ def nobody(owner: str, position: int) -> None:
 
 
 @asynccontextmanager
-async def used(endpoint: Endpoint, log: list[LogLine] | None = None, *, grace: float = 30.0) -> AsyncIterator[RemoteLease]:
+async def used(
+    endpoint: Endpoint, log: list[LogLine] | None = None, *, grace: float = 30.0
+) -> AsyncIterator[RemoteLease]:
     """A lease on an exporter."""
     claim = Claim(role="dut", owner="tester", grace=grace, on_log=log.append if log is not None else None)
     async with connected(endpoint) as remote, remote.leased(claim, nobody) as lease:

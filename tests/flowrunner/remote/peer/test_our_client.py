@@ -80,7 +80,9 @@ async def test_a_shell_gives_output_and_status(theirs: Theirs) -> None:
         pieces = [piece async for piece in shell.call_method("greet", ["world"], {"WHO": "me"})]
         with pytest.raises(BenchError, match="'nope' not found") as raised:
             [piece async for piece in shell.call_method("nope")]
-    whole = ShellOutput(stdout=b"".join(p.stdout for p in pieces), stderr=b"".join(p.stderr for p in pieces), status=pieces[-1].status)
+    whole = ShellOutput(
+        stdout=b"".join(p.stdout for p in pieces), stderr=b"".join(p.stderr for p in pieces), status=pieces[-1].status
+    )
     assert whole == ShellOutput(stdout=b"hello world me\n", stderr=b"careful\n", status=3)
     assert (raised.value.blame, raised.value.driver, raised.value.call) == ("config", "dut.shell", "call_method")
 
@@ -169,9 +171,9 @@ async def test_files_are_written_read_listed_and_deleted(theirs: Theirs) -> None
 async def test_a_file_that_is_not_there_is_told_as_by_our_own_store(theirs: Theirs) -> None:
     async with used(theirs.peer.unix) as lease:
         files = part(lease, "files", Files)
-        for asking in (files.stat("nope"), files.read_bytes("nope"), files.hash("nope")):
+        for asking in (files.stat, files.read_bytes, files.hash):
             with anyio.fail_after(10), pytest.raises(BenchError, match=r"^there is no file 'nope'$") as raised:
-                await asking
+                await asking("nope")
             assert raised.value.blame == "config"
 
 
@@ -193,13 +195,19 @@ async def test_a_part_of_an_unknown_class_is_named_when_a_step_wants_something_o
     [
         ("missing", "config", "jumpstarter_driver_power.client.PowerClient cannot on"),
         ("argument", "config", "the relay is stuck"),
-        ("late", "device", "jumpstarter_driver_power.client.PowerClient did not answer 'on' in time: the relay is stuck"),
+        (
+            "late",
+            "device",
+            "jumpstarter_driver_power.client.PowerClient did not answer 'on' in time: the relay is stuck",
+        ),
         ("gone", "device", "the relay is stuck"),
         ("system", "device", "the relay is stuck"),
         ("other", "device", "the relay is stuck"),
     ],
 )
-async def test_what_a_driver_there_raises_is_told_as_if_it_were_here(theirs: Theirs, which: str, blame: str, words: str) -> None:
+async def test_what_a_driver_there_raises_is_told_as_if_it_were_here(
+    theirs: Theirs, which: str, blame: str, words: str
+) -> None:
     async with used(theirs.peer.unix) as lease:
         power = part(lease, f"broken.{which}", Power)
         with pytest.raises(BenchError) as raised:

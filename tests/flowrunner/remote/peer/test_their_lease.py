@@ -32,10 +32,10 @@ async def test_a_hook_is_waited_for_and_its_words_are_told() -> None:
 async def test_a_hook_that_failed_is_told_with_what_it_said() -> None:
     log: list[LogLine] = []
     hook = "hooks: {beforeLease: {script: 'echo no board; exit 3', timeout: 30, onFailure: endLease}}\n"
-    with peer(hook + POWER) as theirs:
-        with pytest.raises(BenchError, match=r"hook before the lease failed: .*exit code 3") as raised:
-            async with used(theirs.tcp, log):
-                raise AssertionError("it is not to be used")
+    failed = pytest.raises(BenchError, match=r"hook before the lease failed: .*exit code 3")
+    with peer(hook + POWER) as theirs, failed as raised:
+        async with used(theirs.tcp, log):
+            raise AssertionError("it is not to be used")
     assert raised.value.blame == "infra"
     assert any(line.message == "no board" for line in log)
 
@@ -44,7 +44,7 @@ async def test_an_exporter_that_dies_is_lost_and_says_so_in_each_call() -> None:
     with peer(SLEEPER) as theirs:
         async with used(theirs.tcp, grace=1) as lease:
             shell = part(lease, "shell", Shell)
-            with pytest.raises(BenchError, match="connection to .* was lost") as running:
+            with pytest.raises(BenchError, match=r"connection to .* was lost") as running:
                 async for piece in shell.call_method("sleep"):
                     assert piece.stdout == b"begun\n"
                     theirs.kill()
