@@ -41,8 +41,9 @@ async def jumpstarter(path: str) -> AsyncIterator[Call]:
         stub = services.ExporterServiceStub(channel)
         report = await stub.GetReport(Empty())
         (uuid,) = (one.uuid for one in report.reports if one.labels.get(NAME) == "power")
-        request = messages.DriverCallRequest(uuid=uuid, method="on")
-        yield lambda: stub.DriverCall(request)
+        call = channel.unary_unary("/jumpstarter.v1.ExporterService/DriverCall")  # bytes, as at the floor
+        request = messages.DriverCallRequest(uuid=uuid, method="on").SerializeToString()
+        yield lambda: call(request)
 
 
 @asynccontextmanager

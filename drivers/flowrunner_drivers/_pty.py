@@ -13,9 +13,9 @@ from pathlib import Path
 
 import anyio
 
+from flowrunner.beside import beside
 from flowrunner.errors import BenchError
 from flowrunner_drivers._process import Command, argv, end_session, start
-from flowrunner_drivers._tasks import beside
 
 READ = 1 << 16
 

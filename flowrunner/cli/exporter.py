@@ -21,6 +21,8 @@ from flowrunner.lab.desk.serving import Running
 from flowrunner.lab.desk.unit import unit_text
 from flowrunner.remote.address import Address
 from flowrunner.remote.exporter.listening import listens, warning
+from flowrunner.remote.exporter.supervisor import ENDED
+from flowrunner.remote.exporter.turn import ExitError
 
 
 class Shape(StrEnum):
@@ -65,7 +67,8 @@ def run(
     """Serve a bench until told to stop.
 
     SIGTERM or Ctrl-C stops it after the devices are safe, a second one at once. SIGHUP reads the file again when no
-    lease is held. Exit status: 0 stopped, 1 failed too often, 2 cannot run as written, 3 the bench could not be had.
+    lease is held. Exit status: 0 stopped, 1 failed too often or ended by a hook, 2 cannot run as written, 3 the bench
+    could not be had.
     """
     logging.basicConfig(level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     with reporting():
@@ -114,4 +117,6 @@ def _ready(addresses: Sequence[Address], shape: Shape) -> None:
 
 def _failed(error: FlowrunnerError) -> int:
     say(error)
+    if isinstance(error, ExitError):
+        return ENDED
     return EXIT_ERRORED if isinstance(error, BenchError) else EXIT_USAGE

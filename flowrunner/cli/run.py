@@ -111,16 +111,21 @@ async def _run(
 ) -> tuple[Finished, str | None]:
     """Check that the lab has what the plan needs, run it, write the reports; returns what went wrong with those too."""
     requests = tuple(compiled.plan.requests())
-    await bench.look(requests)
+    looking = asyncio.ensure_future(bench.look(requests))
+    _obey_signals(runner, looking)
+    await asyncio.wait((looking,))
+    if looking.cancelled():
+        typer.echo("canceled while the exporters were asked what they have", err=True)
+        raise typer.Exit(EXIT_CANCELED)
+    looking.result()
     bench.check(requests)
-    _obey_signals(runner)
     with display(runner.folder, plain=plain, console=console, sources=compiled.plan.sources) as listener:
         finished = await runner.run([listener])
         return finished, _write_reports(finished)
 
 
-def _obey_signals(runner: Runner) -> None:
-    """The first signal ends the steps, the second `finally` too, the third leaves at once.
+def _obey_signals(runner: Runner, looking: asyncio.Future[None]) -> None:
+    """The first signal ends the steps (and `looking`), the second `finally` too, the third leaves at once.
 
     Plain handlers, not the event loop's: the third must work even when a plugin blocks the loop.
     """
@@ -133,6 +138,7 @@ def _obey_signals(runner: Runner) -> None:
         name = signal.Signals(number).name
         if count >= 3:
             _leave(runner)
+        loop.call_soon_threadsafe(looking.cancel)
         loop.call_soon_threadsafe(runner.cancel, name)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -15,6 +15,7 @@ from flowrunner.commands.method import Parameter
 from flowrunner.commands.streams import STREAM, opened
 from flowrunner.device import Device
 from flowrunner.errors import FlowrunnerError
+from flowrunner.net.datagrams import forward_udp
 from flowrunner.net.forward import LOOPBACK, Forward, forward_tcp, forward_unix
 
 HOST = Parameter("host", str, LOOPBACK, "The address to listen at")
@@ -34,6 +35,12 @@ def forward_unix_command() -> Command:
     return Command("forward-unix", help, (PATH,), _unix, (STREAM,))
 
 
+def forward_udp_command() -> Command:
+    """`forward-udp [PORT]`: a port here, each sender to which gets a way of its own to the part."""
+    help = "Forward datagrams to a port of this machine to the part, and the answers back, until Ctrl-C."
+    return Command("forward-udp", help, (PORT,), _udp, (HOST, STREAM), {"--address": "--host"})
+
+
 async def _tcp(node: Device, values: Mapping[str, Any]) -> int:
     host, port = values.get("host", LOOPBACK), values.get("port", 0)
     return await _open(node, forward_tcp(lambda: opened(node, values), host=host, port=port, on_error=_broken))
@@ -42,6 +49,11 @@ async def _tcp(node: Device, values: Mapping[str, Any]) -> int:
 async def _unix(node: Device, values: Mapping[str, Any]) -> int:
     path = values.get("path")
     return await _open(node, forward_unix(lambda: opened(node, values), path=path, on_error=_broken))
+
+
+async def _udp(node: Device, values: Mapping[str, Any]) -> int:
+    host, port = values.get("host", LOOPBACK), values.get("port", 0)
+    return await _open(node, forward_udp(lambda: opened(node, values), host=host, port=port, on_error=_broken))
 
 
 async def _open(node: Device, door: AbstractAsyncContextManager[Forward]) -> int:

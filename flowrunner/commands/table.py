@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowrunner.commands.command import Command, of_method
-from flowrunner.commands.forward import forward_tcp_command, forward_unix_command
+from flowrunner.commands.forward import forward_tcp_command, forward_udp_command, forward_unix_command
 from flowrunner.commands.method import methods
 from flowrunner.commands.shell import shell_command
 from flowrunner.commands.storage import dump_command, flash_command
@@ -26,7 +26,8 @@ def commands(node: Device) -> dict[str, Command]:
     if any(method.kind == "stream" for method in methods(node).values()):
         found["pipe"] = pipe_command()
     if node.offers(Network):
-        found |= {"forward-tcp": forward_tcp_command(), "forward-unix": forward_unix_command()}
+        doors = (forward_tcp_command(), forward_udp_command(), forward_unix_command())
+        found |= {door.word: door for door in doors}
     return found
 
 

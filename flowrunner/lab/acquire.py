@@ -10,12 +10,13 @@ from pathlib import Path
 
 from flowrunner.engine.lab import Waiting
 from flowrunner.errors import BenchError
-from flowrunner.lab.exporter import LabExporter, LocalExporter, RemoteExporter
+from flowrunner.lab.exporter import LabExporter, LocalExporter
 from flowrunner.lab.far import RemoteHold
 from flowrunner.lab.flock import LockFile
 from flowrunner.lab.hold import Hold, LocalHold, Told
 from flowrunner.lab.locks import Blocked, Claim, Locks, lock_name
 from flowrunner.lab.matching import match
+from flowrunner.lab.served import RemoteExporter
 from flowrunner.pipeline.plan import DeviceRequest
 
 Fitting = Mapping[str, Sequence[LabExporter]]
@@ -81,6 +82,7 @@ class Acquiring:
             far = [hold for hold in holds if isinstance(hold, RemoteHold)]
             for hold in far:
                 await self._connect(mine, hold, patient=patient)
+            _tell_twins(far)
             for hold in sorted(far, key=lambda hold: hold.order):
                 await self._take(mine, hold, patient=patient)
             await stack.enter_async_context(mine.pop_all())
@@ -139,6 +141,15 @@ class Acquiring:
 def _choice(fitting: Fitting) -> bool:
     """Whether a remote exporter may be left for another one."""
     return any(len(found) > 1 and any(isinstance(e, RemoteExporter) for e in found) for found in fitting.values())
+
+
+def _tell_twins(far: Sequence[RemoteHold]) -> None:
+    """Raise when two roles would wait for each other: their exporters are one, reached in two ways."""
+    roles: dict[str, str] = {}
+    for hold in far:
+        if hold.id and (first := roles.setdefault(hold.id, hold.request.role)) != hold.request.role:
+            what = f"'{first}' and '{hold.request.role}' would get the same exporter, by two addresses"
+            raise BenchError(what, blame="config", help="name another exporter for one of them")
 
 
 def _without(fitting: Fitting, identity: str) -> Fitting:

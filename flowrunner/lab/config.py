@@ -12,7 +12,8 @@ from flowrunner.bench.checked import find, key_place, read
 from flowrunner.bench.config import Entry, Exporter, Source, load_exporter
 from flowrunner.errors import PipelineError, PipelineErrors
 from flowrunner.lab.access import Reached
-from flowrunner.lab.exporter import LabExporter, LocalExporter, RemoteExporter
+from flowrunner.lab.exporter import LabExporter, LocalExporter
+from flowrunner.lab.served import RemoteExporter
 from flowrunner.model import Duration, Model
 from flowrunner.remote.address import Address
 from flowrunner.remote.client.remote import GRACE

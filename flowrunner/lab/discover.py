@@ -10,8 +10,9 @@ from pathlib import Path
 from flowrunner.errors import PipelineError
 from flowrunner.lab.access import Access
 from flowrunner.lab.config import load_lab, load_one
-from flowrunner.lab.exporter import LabExporter, RemoteExporter, identity
+from flowrunner.lab.exporter import LabExporter
 from flowrunner.lab.flock import lock_folder
+from flowrunner.lab.served import RemoteExporter, identity
 from flowrunner.lab.static import StaticLab
 from flowrunner.remote.address import Address
 

@@ -9,9 +9,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from flowrunner.bench.part import join
 from flowrunner.device import Device
 from flowrunner.engine.lab import DeviceLog, Lease
-from flowrunner.lab.exporter import RemoteExporter
 from flowrunner.lab.flock import LockFile
 from flowrunner.lab.hold import LONGEST_LOG, Hold, Told
+from flowrunner.lab.served import RemoteExporter
 from flowrunner.model import Duration
 from flowrunner.pipeline.plan import DeviceRequest
 from flowrunner.remote.client.remote import Claim, LogLine, Remote, RemoteLease
@@ -42,10 +42,16 @@ class RemoteHold(Hold):
         return self._exporter.identity
 
     @property
+    def id(self) -> str:
+        """What the connected exporter calls itself: the same for all its clients. Empty when it does not say."""
+        assert self._remote
+        return self._remote.id
+
+    @property
     def order(self) -> tuple[str, str]:
         """Everyone takes exporters in this order: it is their own names that count, not how one reaches them."""
         assert self._remote
-        return self._remote.id or self._remote.name, str(self._exporter.endpoint)
+        return self.id or self._remote.name, str(self._exporter.endpoint)
 
     async def connect(self, stack: AsyncExitStack) -> None:
         """Connect; `stack` ends that.

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from flowrunner.device import Device
 from flowrunner.errors import BenchError, PipelineError, PipelineErrors
-from flowrunner.lab.exporter import LabExporter, RemoteExporter
+from flowrunner.lab.exporter import LabExporter
 from flowrunner.lab.reasons import known_labels, no_answer, none_offers, none_selected
 from flowrunner.lab.selector import Selector, parse
+from flowrunner.lab.served import RemoteExporter
 from flowrunner.pipeline.plan import DeviceRequest
 
 NAME_LABEL = "flowrunner/exporter"

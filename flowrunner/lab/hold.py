@@ -97,10 +97,12 @@ class Hold(ABC):
 
     def say(self, line: DeviceLog) -> None:
         """Tell what was logged, from whatever thread, as long as anyone listens."""
-        if threading.get_ident() != self._thread:
-            self._loop.call_soon_threadsafe(self.say, line)
-        elif not self.released:
+        if self.released:
+            return
+        if threading.get_ident() == self._thread:
             self.told.on_log(line)
+        else:
+            self._loop.call_soon_threadsafe(self.say, line)
 
     def _expire(self, duration: Duration) -> None:
         self.lease.lose(f"the lease of '{self.lease.exporter}' expired after {duration}")

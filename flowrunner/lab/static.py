@@ -11,11 +11,12 @@ from flowrunner.bench.traced import OnCall
 from flowrunner.engine.lab import Lease, LeaseTimeout, OnLog, Owner, Waiting
 from flowrunner.errors import BenchError, PipelineError, PipelineErrors
 from flowrunner.lab.acquire import Acquiring, Queue
-from flowrunner.lab.exporter import LabExporter, RemoteExporter
+from flowrunner.lab.exporter import LabExporter
 from flowrunner.lab.fitting import Catalogue
 from flowrunner.lab.hold import Hold, Told
 from flowrunner.lab.matching import match
 from flowrunner.lab.reasons import too_few
+from flowrunner.lab.served import RemoteExporter
 from flowrunner.pipeline.plan import DeviceRequest
 
 

@@ -12,9 +12,9 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
+from flowrunner.beside import beside
 from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.interface import ByteStream, has_borders
-from flowrunner.net.beside import beside
 from flowrunner.net.forward import LOOPBACK, Connect, Forward, OnError, log_error
 from flowrunner.net.listen import listen_udp
 
@@ -89,10 +89,9 @@ class _Senders:
                 tasks.start_soon(self._answer, far, sender, address)
                 while data := await sender.get(self._idle):
                     await far.send(data[0])
-        except (FlowrunnerError, OSError, ExceptionGroup, anyio.EndOfStream, anyio.BrokenResourceError) as error:
+        except (FlowrunnerError, OSError, anyio.EndOfStream, anyio.BrokenResourceError) as error:
             self._forward.broken += 1
-            first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
-            self._on_error(first if isinstance(first, FlowrunnerError) else BenchError(f"a sender was cut: {first}"))
+            self._on_error(error if isinstance(error, FlowrunnerError) else BenchError("the far end hung up"))
         finally:
             self._forward.open -= 1
             del self._known[address]

@@ -42,13 +42,17 @@ async def dial(
         raise BenchError(f"{name} cannot be reached: {why(error)}", blame="infra") from error
 
 
-async def dial_host(host: str, port: int, *, kind: int = socket.SOCK_STREAM, timeout: float = CONNECT) -> SocketStream:
+async def dial_host(
+    host: str, port: int, *, kind: int = socket.SOCK_STREAM, timeout: float = CONNECT, name: str | None = None
+) -> SocketStream:
     """Connect to a port of a host, by whichever of its addresses answers first (RFC 8305).
+
+    `name` is how errors call it, `host:port` by default.
 
     Raises:
         BenchError: there is no such host, or nobody answers there.
     """
-    name = f"'{at(host, port)}'"
+    name = name or f"'{at(host, port)}'"
     errors: list[OSError] = []
     try:
         with anyio.fail_after(timeout):

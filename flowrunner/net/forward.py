@@ -11,9 +11,9 @@ from pathlib import Path
 
 import anyio
 
+from flowrunner.beside import beside
 from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.interface import ByteStream
-from flowrunner.net.beside import beside
 from flowrunner.net.listen import accepted, listen_tcp, listen_unix
 from flowrunner.net.pump import join
 from flowrunner.net.stream import SocketStream, at

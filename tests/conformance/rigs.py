@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,11 +40,13 @@ class Rig:
     methods: dict[str, bytes] = field(default_factory=dict)
     far_end: Callable[[Path], AbstractAsyncContextManager[dict[str, Any]]] | None = None
     talk: tuple[bytes, bytes] = (b"hello", b"hello")
+    children: Mapping[str, Rig] = field(default_factory=dict)
     marks: tuple[pytest.MarkDecorator, ...] = ()
 
     def make(self, folder: Path, **config: Any) -> Driver[Any]:
         """The driver."""
-        return load("flowrunner.drivers", Driver, self.type).make({**self.config(folder), **config})
+        children = {name: child.make(folder) for name, child in self.children.items()}
+        return load("flowrunner.drivers", Driver, self.type).make({**self.config(folder), **config}, children)
 
     @asynccontextmanager
     async def made(self, folder: Path) -> AsyncIterator[Driver[Any]]:
@@ -87,6 +89,9 @@ LOGIN = (b"\0AUTH\r\n", b"REJECTED EXTERNAL")
 
 QEMU: dict[str, Any] = {"accel": "tcg", "mem": "32M", "smp": 1, "network": False}
 
+ECHO = Rig("network.echo", lambda _: {})
+SUPPLY = Rig("power.virtual", lambda _: {"interval": 0})
+
 RIGS = (
     Rig("console.process", lambda _: {"command": ["cat"], "raw": True}),
     Rig("console.serial", lambda _: {"url": "loop://"}),
@@ -95,14 +100,16 @@ RIGS = (
     Rig("machine.qemu", lambda _: QEMU, boots=b"!ready> ", image=echo_disk(), marks=(pytest.mark.machine,)),
     Rig("machine.virtual", lambda _: {"boot_time": 0}, boots=b"login: ", methods={"echo": b"\n"}),
     Rig("network.dbus", lambda _: {"kind": "session"}, far_end=_bus, talk=LOGIN),
-    Rig("network.echo", lambda _: {}),
+    ECHO,
+    Rig("network.first", lambda _: {}, children={"a": ECHO, "b": ECHO}),
     Rig("network.tcp", lambda _: NOWHERE, far_end=lambda _: far_ends.tcp_echo()),
     Rig("network.udp", lambda _: NOWHERE, far_end=lambda _: far_ends.udp_echo()),
     Rig("network.unix", lambda f: {"path": str(f / "s")}, far_end=lambda f: far_ends.unix_echo(f / "s")),
     Rig("network.vsock", lambda _: {"cid": 1, "port": 9}, far_end=lambda _: far_ends.vsock_echo(), marks=(NO_VSOCK,)),
     Rig("network.websocket", lambda _: {"url": "ws://127.0.0.1:9"}, far_end=lambda _: far_ends.websocket_echo()),
     Rig("power.command", _lamp),
-    Rig("power.virtual", lambda _: {"interval": 0}),
+    Rig("power.group", lambda _: {}, children={"a": SUPPLY, "b": SUPPLY}),
+    SUPPLY,
     Rig("shell.command", lambda _: {"methods": {"hello": "echo hello"}}, methods={"hello": b"hello\n"}),
     Rig("storage.file", lambda folder: {"path": folder / "disk", "size": "64MiB"}),
     Rig("storage.virtual", lambda _: {}),

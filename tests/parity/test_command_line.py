@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -113,6 +114,17 @@ def test_an_exporter_that_is_not_there_is_the_labs_fault_and_makes_no_run(desk: 
     status, said = desk.flow("run", "p.yaml", "-e", "127.0.0.1:1", "--insecure")
     assert (status, "'127.0.0.1:1' cannot be reached" in said) == (3, True), said
     assert before == (list((desk.folder / "runs").iterdir()) if before else [])
+
+
+def test_ctrl_c_ends_the_asking_of_an_exporter_that_does_not_answer(desk: Desk) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        run = desk.start("run", "p.yaml", "-e", f"127.0.0.1:{silent.getsockname()[1]}", "--insecure")
+        silent.settimeout(20)
+        near, _ = silent.accept()
+        run.send_signal(signal.SIGINT)
+        said, _ = run.communicate(timeout=5)
+        near.close()
+    assert (run.returncode, said) == (4, "canceled while the exporters were asked what they have\n")
 
 
 def test_what_is_held_is_listed_and_what_a_killed_run_left_is_recovered(desk: Desk) -> None:

@@ -13,10 +13,14 @@ from pathlib import Path
 
 import anyio
 import pexpect
+import pytest
 
 from flowrunner.lab.flock import lock_folder
 from flowrunner.lab.locks import Locks
 from tests.support.flow import clean
+
+slow = pytest.mark.machine
+"""A test that starts many processes: not one of the fast ones."""
 
 FLOW = [sys.executable, "-m", "flowrunner"]
 START_LIMIT = 20.0

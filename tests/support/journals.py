@@ -28,8 +28,9 @@ def comparable(events: Sequence[Event], *, exact: bool = True) -> list[dict[str,
     timed = {event["path"] for event in told if event["event"] == "measurement" and event["unit"] == "s"}
     for event in told:
         if event.get("path") in timed:
-            event.pop("value", None)
-            event.get("outputs", {}).pop("value", None)
+            for key in ("value", "verdict"):
+                event.pop(key, None)
+                event.get("outputs", {}).pop(key, None)
     return told
 
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import anyio
-from anyio.abc import SocketStream
 
 from flowrunner.errors import BenchError
 from flowrunner.interface import ByteStream
-
-READ = 1 << 16
-CONNECT = 10.0
-"""Seconds that a connection may take."""
+from flowrunner.net.dial import dial_host
 
 
 class Loop:
@@ -39,26 +34,6 @@ class Loop:
         await self._sender.send(data)
 
 
-class TcpStream:
-    """A TCP connection that carries a console's bytes and nothing else."""
-
-    def __init__(self, inner: SocketStream, name: str) -> None:
-        self._inner = inner
-        self._name = name
-
-    async def receive(self) -> bytes:
-        try:
-            return await self._inner.receive(READ)
-        except anyio.BrokenResourceError as error:
-            raise BenchError(f"the connection to '{self._name}' broke: {error.__cause__}") from error
-
-    async def send(self, data: bytes) -> None:
-        try:
-            await self._inner.send(data)
-        except anyio.BrokenResourceError as error:
-            raise BenchError(f"the connection to '{self._name}' broke: {error.__cause__}") from error
-
-
 @asynccontextmanager
 async def tcp_stream(url: str) -> AsyncIterator[ByteStream]:
     """Connect to `socket://host:port`.
@@ -69,14 +44,8 @@ async def tcp_stream(url: str) -> AsyncIterator[ByteStream]:
     parts = urlsplit(url)
     if parts.hostname is None or parts.port is None:
         raise BenchError(f"'{url}' needs a host and a port", blame="config", help="such as socket://ts1:4001")
+    stream = await dial_host(parts.hostname, parts.port, name=f"'{url}'")
     try:
-        with anyio.fail_after(CONNECT):
-            inner = await anyio.connect_tcp(parts.hostname, parts.port)
-    except TimeoutError as error:
-        raise BenchError(f"'{url}' did not answer within {CONNECT:g}s", blame="infra") from error
-    except OSError as error:
-        number = getattr(error.__cause__ or error, "errno", None) or 0
-        why = os.strerror(number) if number > 0 else str(error.__cause__ or error)
-        raise BenchError(f"'{url}' cannot be reached: {why}", blame="infra") from error
-    async with inner:
-        yield TcpStream(inner, url)
+        yield stream
+    finally:
+        stream.close()

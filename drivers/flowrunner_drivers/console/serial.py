@@ -12,12 +12,12 @@ import anyio.to_thread
 import serial
 from pydantic import Field
 
+from flowrunner.beside import beside
 from flowrunner.driver import Config, Driver
 from flowrunner.errors import BenchError
 from flowrunner.interface import ByteStream
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.serial import ModemLines, SerialLines
-from flowrunner_drivers._tasks import beside
 from flowrunner_drivers.console._port import HandleStream, Paced, ThreadStream, open_port
 from flowrunner_drivers.console._stream import Loop, tcp_stream
 

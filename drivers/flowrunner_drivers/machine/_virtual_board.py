@@ -9,8 +9,8 @@ from typing import Literal, NoReturn
 
 import anyio
 
+from flowrunner.beside import beside
 from flowrunner_drivers._pty import Terminal, at_terminal
-from flowrunner_drivers._tasks import beside
 from flowrunner_drivers.machine._virtual_boot import Boot, boot_log
 from flowrunner_drivers.machine._virtual_shell import Root
 from flowrunner_drivers.machine._virtual_wire import Wire

@@ -64,7 +64,7 @@ class Answer:
             content, agreed = await asyncio.to_thread(opened, request, rules.root, rules.limits, rules.absolute)
         except Refusal as refusal:
             log.warning("TFTP: %s did not get %s: %s", self.arrival.who, self._name, refusal.text)
-            sock.send(refusal.packet())
+            sock.send(refusal.packet(), socket.MSG_DONTWAIT)
             return
         start = monotonic()
         with content:
@@ -82,13 +82,13 @@ class Answer:
             await transfer.run()
         except asyncio.CancelledError:
             if self._farewell:
-                sock.send(self._farewell)
+                sock.send(self._farewell, socket.MSG_DONTWAIT)
             raise
         except Broken as problem:
             log.warning("TFTP: %s did not get all of %s: %s", self.arrival.who, self._name, problem)
             return False
         except OSError as problem:
             log.warning("TFTP: %s did not get all of %s: %s", self.arrival.who, self._name, problem)
-            sock.send(error(Code.UNDEFINED, problem.strerror or str(problem)))
+            sock.send(error(Code.UNDEFINED, problem.strerror or str(problem)), socket.MSG_DONTWAIT)
             return False
         return True

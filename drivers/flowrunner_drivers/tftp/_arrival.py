@@ -75,7 +75,7 @@ def receive(sock: socket.socket) -> Arrival:
 
 @contextmanager
 def answering(arrival: Arrival) -> Iterator[socket.socket]:
-    """A socket with a port of its own, at the address that the client knows, connected to the client.
+    """A socket with a port of its own, at the address that the client knows, connected to the client. It blocks.
 
     Whoever else sends to that port is told that it is not for him, by a second socket there: the system gives packets
     to the one that is connected to their sender, and the rest to the other.
@@ -85,6 +85,7 @@ def answering(arrival: Arrival) -> Iterator[socket.socket]:
     """
     loop = asyncio.get_running_loop()
     with _bound(arrival, 0) as strangers, _bound(arrival, strangers.getsockname()[1]) as sock:
+        sock.setblocking(True)
         sock.connect(arrival.peer)
         loop.add_reader(strangers, _refuse, strangers)
         try:

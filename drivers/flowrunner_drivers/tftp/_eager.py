@@ -1,56 +1,53 @@
-"""When to look for the next ACK at once, instead of letting the event loop wait for it."""
+"""When to wait for the next ACK at once, instead of letting the event loop do it."""
 
 from __future__ import annotations
 
+import socket
+import struct
 from time import monotonic
 from typing import ClassVar
 
-LOOK = 60e-6
-"""Seconds without an ACK after which the event loop waits for it."""
+QUICK = 200e-6
+"""Seconds within which an ACK makes waiting for it worth while."""
 
 TURN = 2e-3
 """Seconds after which the event loop has its turn in any case."""
 
-TRUST = 8
-"""How many times in a row looking may be in vain before it ends."""
+TRUST = 4
+"""How many times in a row waiting may not pay off before it ends."""
+
+WAIT = struct.pack("@ll", 0, 1000)
+"""What the system is asked to wait at most, a millisecond; it takes a tick or two of its clock."""
 
 
 class Eager:
-    """Looks for a short while after each block that was sent.
+    """Waits for a moment after each block that was sent.
 
     A client on a fast link acknowledges within some ten microseconds, and one block at a time is all that most boot
-    loaders can do: to sleep and be woken would take as long as the rest. It is done only by the one transfer there is,
-    and only as long as it pays off.
+    loaders can do: a round through the event loop would take as long as all the rest. It is done only by the one
+    transfer there is, and only as long as it pays off.
     """
 
     transfers: ClassVar[int] = 0
     """How many transfers there are in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, sock: socket.socket) -> None:
+        """`sock` must block, except where it is told not to."""
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, WAIT)
         self._trust = TRUST
-        self._sent = self._turn = self._until = 0.0
+        self._turn = 0.0
 
     def begin(self) -> None:
-        """The event loop called: there is something to read."""
+        """The event loop gives us a turn."""
         self._turn = monotonic() + TURN
-        self._until = 0.0
 
-    def sent(self, now: float) -> None:
-        """A block was sent at this time."""
-        self._sent = now
-        looks = self._trust > 0 and now < self._turn and Eager.transfers == 1
-        self._until = now + LOOK if looks else 0.0
-
-    def answered(self, now: float) -> None:
-        """Its ACK came."""
-        if now - self._sent < LOOK and self._trust < TRUST:
+    def took(self, seconds: float) -> None:
+        """An ACK took so long."""
+        if seconds > QUICK:
+            self._trust = max(0, self._trust - 1)
+        elif self._trust < TRUST:
             self._trust += 1
 
-    def goes_on(self) -> bool:
-        """Whether to look once more, now that there was nothing."""
-        if not self._until:
-            return False
-        if monotonic() < self._until:
-            return True
-        self._trust -= 1
-        return False
+    def waits(self, now: float) -> bool:
+        """Whether to wait for the ACK of the block that was sent `now`."""
+        return self._trust > 0 and Eager.transfers == 1 and now < self._turn

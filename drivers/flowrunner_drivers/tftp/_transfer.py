@@ -21,7 +21,7 @@ class Broken(Exception):
 
 
 class Transfer:
-    """Sends `content` as was agreed, over a socket that is connected to the client.
+    """Sends `content` as was agreed, over a socket that is connected to the client and may block.
 
     Without an ACK the window is sent again, at most `retries` times.
     """
@@ -33,7 +33,7 @@ class Transfer:
         self._agreed = agreed
         self._retries = retries
         self._tries = 0
-        self._eager = Eager()
+        self._eager = Eager(sock)
         self._window = Window(0 if agreed.answer else 1, agreed.windowsize)
         self._low = max(agreed.windowsize, BATCH // (agreed.blksize + HEADER.size)) // 2 + agreed.windowsize
         self._filling: asyncio.Future[list[memoryview]] | None = None
@@ -84,7 +84,7 @@ class Transfer:
         self._began = monotonic()
         try:
             for packet in self._window.due():
-                self._socket.send(packet)
+                self._socket.send(packet, socket.MSG_DONTWAIT)
         except BlockingIOError:
             self._loop.add_writer(self._socket, self._writable)
         except OSError as error:
@@ -94,7 +94,6 @@ class Transfer:
     def _was_sent(self, now: float) -> None:
         self._sent = now
         self._step = self._window.in_step()
-        self._eager.sent(now)
         if len(self._window) < self._low and not self._filling and not self._content.ended:
             self._filling = asyncio.ensure_future(asyncio.to_thread(self._content.packets))
             self._filling.add_done_callback(self._filled)
@@ -115,25 +114,30 @@ class Transfer:
 
     def _readable(self) -> None:
         self._eager.begin()
-        while not self._ended.done():
-            try:
-                packet = self._socket.recv(LONGEST)
-                if self._step and packet == self._step[0]:
-                    self._socket.send(self._step[1])  # the client waits for it: all else can be done behind it
-                    self._stepped()
-                else:
+        flags: int = socket.MSG_DONTWAIT
+        try:
+            while not self._ended.done():
+                packet = self._socket.recv(LONGEST, flags)
+                if not self._step or packet != self._step[0]:
                     self._take(packet)
-            except BlockingIOError:
-                if self._due:
-                    self._send()
-                elif not self._eager.goes_on():
+                    flags = socket.MSG_DONTWAIT
+                    continue
+                self._socket.send(self._step[1], socket.MSG_DONTWAIT)  # at once; all else can be done behind it
+                self._stepped()
+                if not self._eager.waits(self._sent):
                     return
-            except OSError as error:
-                self._end(error)
+                flags = 0
+        except BlockingIOError:
+            if flags == 0:
+                self._eager.took(monotonic() - self._sent)
+            if self._due:
+                self._send()
+        except OSError as error:
+            self._end(error)
 
     def _stepped(self) -> None:
         now = monotonic()
-        self._eager.answered(now)
+        self._eager.took(now - self._sent)
         self._window.step()
         self.begun = True
         self._tries = 0
@@ -152,7 +156,6 @@ class Transfer:
         now = monotonic()
         match self._window.acknowledge(number):
             case Ack.NEWS:
-                self._eager.answered(now)
                 self._news(now)
             case Ack.SAME if self._lost(now):
                 self._window.rewind()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from flowrunner.bench.bench import Bench
 from flowrunner.commands.run import prepare
+from flowrunner.errors import FlowrunnerError
 from flowrunner.lab.desk.held import Standing, hold
 from flowrunner.lab.locks import Blocked
 
@@ -33,7 +34,7 @@ async def operate_here(
         async with bench.opened():
             try:
                 outcome = await action(bench.device())
-            except Exception as error:  # noqa: BLE001 - raised below, where no task group wraps it
+            except (FlowrunnerError, OSError) as error:  # raised below, where no task group wraps it
                 outcome = error
     finally:
         lock.free()

@@ -50,7 +50,8 @@ def named(text: str | None, lab: str | None, access: Access, environment: Mappin
 
 def _in_lab(name: str, lab: Path, environment: Mapping[str, str]) -> Endpoint | Here:
     from flowrunner.lab.config import load_lab
-    from flowrunner.lab.exporter import LocalExporter, RemoteExporter
+    from flowrunner.lab.exporter import LocalExporter
+    from flowrunner.lab.served import RemoteExporter
 
     exporters = {exporter.name: exporter for exporter in load_lab(lab, environment)}
     if name not in exporters:

@@ -24,6 +24,10 @@ ZSH_ENVIRONMENT = """\
 [ -r {home}/.zshenv ] && . {home}/.zshenv
 :
 """
+FISH = """\
+functions -q fish_prompt; and functions -c fish_prompt _flow_prompt; or function _flow_prompt; echo -n '> '; end
+function fish_prompt; echo -n '{prompt}'; _flow_prompt; end
+"""
 
 
 def interactive(name: str, folder: Path, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
@@ -46,10 +50,7 @@ def interactive(name: str, folder: Path, environment: Mapping[str, str]) -> tupl
             (folder / ".zshenv").write_text(ZSH_ENVIRONMENT.format(home=home))
             return [program, "-i"], {"ZDOTDIR": str(folder)}
         case "fish":
-            function = (
-                f"functions -c fish_prompt _flow_prompt; function fish_prompt; echo -n '{prompt}'; _flow_prompt; end"
-            )
-            return [program, "-i", "-C", function], {}
+            return [program, "-i", "-C", FISH.format(prompt=prompt)], {}
         case _:
             return [program, "-i"], {"PS1": f"{prompt}$ "}
 
@@ -60,7 +61,7 @@ def with_j(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
         return {}
     programs = folder / "bin"
     programs.mkdir()
-    _script(programs / "j", [sys.executable, "-m", "flowrunner", "device"])
+    _script(programs / "j", [sys.executable, "-P", "-m", "flowrunner", "device"])
     return {"PATH": f"{programs}:{environment.get('PATH', '')}"}
 
 

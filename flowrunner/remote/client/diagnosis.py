@@ -49,7 +49,7 @@ def _unknown(endpoint: Endpoint, why: str) -> BenchError:
     """Nothing is wrong now with the way there; `why` are the last of gRPC's words."""
     if any(word in why for word in ("refused", "No such file", "reset", "closed")):
         return BenchError(f"{endpoint} broke the connection off: {why}", blame="infra", help="it may be starting")
-    return BenchError(f"{endpoint} is no exporter: {why or 'it speaks no gRPC'}", blame="config", help="is it the port?")
+    return _config(f"{endpoint} is no exporter: {why or 'it speaks no gRPC'}", "is the port right?")
 
 
 async def _unix(endpoint: Endpoint, path: Path) -> BenchError | None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from flowrunner.commands.run import Action, prepare
 from flowrunner.device import Device
-from flowrunner.errors import BenchError
+from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.remote.client.connect import connected
 from flowrunner.remote.client.remote import Claim, LogLine, RemoteLease, Waiting
 from flowrunner.remote.endpoint import Endpoint
@@ -71,5 +71,5 @@ async def _carried_out(action: Action, lease: RemoteLease) -> int | Exception:
 async def _attempt(action: Action, device: Device) -> int | Exception:
     try:
         return await action(device)
-    except Exception as error:  # noqa: BLE001 - handed on, and raised by `operate`
+    except (FlowrunnerError, OSError) as error:
         return error

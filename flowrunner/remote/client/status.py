@@ -9,7 +9,6 @@ import grpc.aio
 
 from flowrunner.errors import BenchError
 
-
 BROKEN = re.compile(
     r"failed to connect|stream removed|socket closed|connection (reset|refused|timed out)|broken pipe|goaway|transport"
     r"|keepalive|cancelling all calls|channel|resolution|endpoint|recvmsg",

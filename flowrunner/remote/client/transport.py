@@ -163,7 +163,7 @@ class RemoteStream:
     async def send(self, data: bytes, /) -> None:
         view = memoryview(data)
         step = len(data) if self.datagrams else PIECE
-        for start in range(0, len(data), step or 1):
+        for start in range(0, len(data) or self.datagrams, step or 1):  # an empty datagram is one, too
             piece = bytes(view[start : start + step])
             if self._pending.over:
                 raise anyio.BrokenResourceError

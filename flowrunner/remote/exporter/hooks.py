@@ -19,7 +19,7 @@ from flowrunner.remote.exporter.logs import HEARD
 from flowrunner.remote.exporter.script import command, run_script
 from flowrunner.remote.exporter.station import Station
 from flowrunner.remote.exporter.status import Status
-from flowrunner.remote.exporter.turn import OPEN, Turn
+from flowrunner.remote.exporter.turn import OPEN, ExitError, Turn
 
 LONGEST_MOTD = 64 * 1024
 """Bytes of a message that a hook may leave."""
@@ -83,7 +83,7 @@ class Hooks:
         await asyncio.sleep(SEEN)
         if hook.on_failure == "exit":
             self._station.statuses.set(Status.OFFLINE, failure)
-            self._station.fail(BenchError(failure, blame="infra", help="onFailure: exit ends the exporter then"))
+            self._station.fail(ExitError(failure, blame="infra", help="onFailure: exit ends the exporter then"))
 
     async def _run(self, hook: Hook, turn: Turn, source: Source) -> str | None:
         """Run one; returns what went wrong, in words."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing
 from typing import Any
 
@@ -21,6 +22,8 @@ from flowrunner.remote.exporter.station import Station
 from flowrunner.remote.values import from_value, to_value
 from flowrunner.remote.wire import messages
 
+log = logging.getLogger(__name__)
+
 SERVICE = "/jumpstarter.v1.ExporterService/"
 
 
@@ -35,7 +38,7 @@ class Exporter(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no type
         self._station = station
         self._facades = facades
         self._operations = Operations(station, facades)
-        self._ending: asyncio.Task[None] | None = None
+        self._changes: set[asyncio.Task[None]] = set()
         self._rpcs = self._handlers()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
@@ -93,15 +96,27 @@ class Exporter(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no type
         turn = self._station.turn
         if turn:
             return messages.EndSessionResponse(success=False, message=f"the exporter is in use by {turn.owner}")
-        self._ending = asyncio.create_task(self._station.end_session())
+        self._changing(self._station.end_session())
         return messages.EndSessionResponse(success=True, message="the session ends: watch the status")
 
     async def _reset(self, request: bytes, context: Context) -> messages.ResetResponse:
         try:
-            await self._station.reset()
+            await asyncio.shield(self._changing(self._station.reset()))
         except FlowrunnerError as error:
             await abort(context, error)
         return messages.ResetResponse()
+
+    def _changing(self, change: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Change the station, to the end: gRPC cancels what a client has asked for when that goes away."""
+        task = asyncio.create_task(change)
+        self._changes.add(task)
+        task.add_done_callback(self._changed)
+        return task
+
+    def _changed(self, task: asyncio.Task[None]) -> None:
+        self._changes.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.warning("what a client has asked for was not done: %s", error)
 
 
 def _closing(answers: Any) -> aclosing[AsyncGenerator[Any, None]]:

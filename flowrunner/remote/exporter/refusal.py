@@ -60,7 +60,7 @@ def refused(error: Exception) -> Refusal:
     if isinstance(error, Busy):
         return Refusal(grpc.StatusCode.FAILED_PRECONDITION, _words(error))
     if isinstance(error, FlowrunnerError):
-        raised = error.__cause__ or error
+        raised = _first(error.__cause__ or error)
         code = next((code for kind, code, _ in CODES if isinstance(raised, kind)), grpc.StatusCode.UNKNOWN)
         return Refusal(code, _words(error))
     if isinstance(error, ValueError):  # the arguments or the answer, which do not fit
@@ -109,6 +109,13 @@ def _word(error: Exception, refusal: Refusal) -> str:
     known = next((word for _, code, word in CODES if code is refusal.code), None)
     internal = not isinstance(error, FlowrunnerError) or (isinstance(error, BenchError) and error.blame == "internal")
     return known or ("internal_error" if internal else "device_error")
+
+
+def _first(error: BaseException) -> BaseException:
+    """The error that a group is named after (see `blamed`)."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _words(error: FlowrunnerError) -> str:

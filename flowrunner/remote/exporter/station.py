@@ -175,7 +175,9 @@ class Station:
             await self.around.end(turn)
 
     async def _begin_open(self) -> None:
-        """From now on everyone may use it."""
+        """From now on everyone may use it, unless it is being closed."""
+        if self.statuses.now.status is Status.OFFLINE:
+            return
         turn = self._open_turn = Turn(id=OPEN, owner="everyone", shared=True)
         try:
             await self._begin(turn)

@@ -28,6 +28,9 @@ KILL_AFTER = 5.0
 REFUSED = 2
 """The exit status of a child that cannot run as its file is written: starting it again changes nothing."""
 
+ENDED = 1
+"""The exit status of a child whose hook has ended it (`onFailure: exit`): it shall stay away."""
+
 BROKEN = 70
 """The exit status of a child that broke by a defect of ours (sysexits.h)."""
 
@@ -66,7 +69,7 @@ class Supervisor:
         try:
             while True:
                 status = self._once()
-                if self._asked or status in (0, REFUSED):
+                if self._asked or status in (0, ENDED, REFUSED):
                     return status
                 if not self._again():
                     return 128 + self._asked[0] if self._asked else 1

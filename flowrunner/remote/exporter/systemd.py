@@ -25,7 +25,7 @@ ExecReload=/bin/kill -HUP $MAINPID
 WatchdogSec=30
 Restart=on-failure
 RestartSec=1
-RestartPreventExitStatus=2
+RestartPreventExitStatus=1 2
 TimeoutStopSec=120
 KillMode=mixed
 {more}

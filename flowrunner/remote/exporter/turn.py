@@ -66,3 +66,7 @@ class Busy(BenchError):
 
     def __init__(self, owner: str) -> None:
         super().__init__(f"the exporter is in use by {owner}", blame="infra", help="wait for that lease to end")
+
+
+class ExitError(BenchError):
+    """A hook failed that takes the exporter out of service: it ends, and is not started again."""

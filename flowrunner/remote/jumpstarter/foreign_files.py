@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from typing import Any, Literal
+
+import anyio
 
 from flowrunner.errors import BenchError
 from flowrunner.interface import ByteStream
 from flowrunner.interfaces.files import Files, FileStat, Presigned
 from flowrunner.remote.client.peer import Handle, Peer
 from flowrunner.remote.jumpstarter.content import taken
+
+CLOSING = 5.0
+"""Seconds to close a file that nobody reads to its end."""
 
 
 class ForeignFiles(Files):
@@ -100,8 +105,15 @@ class ForeignFiles(Files):
 
     @asynccontextmanager
     async def _opened(self, path: str, mode: str) -> AsyncIterator[Any]:
+        """An open file there. One whose writing failed is not closed: that would say that it is whole."""
         fd = await self._peer.call("open", path, mode)
-        yield fd
+        try:
+            yield fd
+        except BaseException:
+            if mode == "rb":
+                with anyio.move_on_after(CLOSING, shield=True), suppress(BenchError):
+                    await self._peer.call("file_close", fd)
+            raise
         await self._peer.call("file_close", fd)
 
     async def _entries(self, method: str, path: str) -> AsyncGenerator[FileStat, None]:

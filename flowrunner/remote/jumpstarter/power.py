@@ -13,7 +13,7 @@ from flowrunner.interfaces.power import Power, PowerReading
 from flowrunner.remote.client.peer import Peer
 from flowrunner.remote.jumpstarter.facade import Facade, Resources
 
-PAUSE = 1.0
+PAUSE = 0.1
 """Seconds between two calls of a driver that measures once."""
 
 

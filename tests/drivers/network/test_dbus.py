@@ -11,6 +11,7 @@ from flowrunner.bench.config import load_exporter
 from flowrunner.errors import BenchError
 from flowrunner.interface import Direct
 from flowrunner.interfaces.network import DbusNetwork as Bus
+from flowrunner.net.forward import forward_unix
 from flowrunner_drivers.network.dbus import DbusNetwork
 from tests.support.far_ends import message_bus
 
@@ -70,3 +71,14 @@ async def test_a_bus_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/none")
     with pytest.raises(BenchError, match=r"the session bus at 'unix:path=.*/none' cannot be reached: No such file"):
         await bus("session").check()
+
+
+async def test_a_real_client_lists_the_bus_through_a_forward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with message_bus(tmp_path) as address:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+        async with forward_unix(bus("session").connect) as forward:
+            command = ["busctl", f"--address=unix:path={forward}", "--no-pager", "list", "--acquired"]
+            client = await asyncio.create_subprocess_exec(*command, stdout=-1, stderr=-1)
+            said, complaint = await client.communicate()
+        assert (client.returncode, complaint) == (0, b"")
+        assert b"org.freedesktop.DBus" in said

@@ -14,7 +14,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.support.hands import FLOW, Desk, children, line
+from tests.support.hands import FLOW, Desk, children, line, slow
 
 LEFT = "\x02\x02\x02"
 
@@ -74,6 +74,7 @@ def test_power_is_switched_and_read(desk: Desk) -> None:
     assert not desk.lamp.exists()
 
 
+@slow
 def test_an_endless_answer_ends_after_a_time_with_ctrl_c_or_when_nobody_reads(desk: Desk) -> None:
     timed = desk.device("power", "read", "--timeout", "200ms")
     assert timed.returncode == 0 and "voltage=5.0 current=0.1" in timed.stdout
@@ -101,6 +102,7 @@ def test_a_command_of_the_shell_gives_its_output_and_its_status(desk: Desk) -> N
     assert "did you mean 'hello'?" in missing.stderr
 
 
+@slow
 def test_an_image_is_flashed_and_dumped(desk: Desk) -> None:
     image = desk.folder / "in.img"
     image.write_bytes(os.urandom(300_000))
@@ -115,6 +117,7 @@ def test_an_image_is_flashed_and_dumped(desk: Desk) -> None:
     assert desk.device("disk", "dump", "/dev/full").returncode == 2
 
 
+@slow
 def test_an_error_of_the_device_says_which_part_and_what_it_said(own: Desk) -> None:
     own.write(own.bench.replace("echo 5 0.1", "echo out of order >&2; exit 4"))
     done = own.flow("device", "-e", "bench.yaml", "power", "read", "-n", "1")
@@ -146,6 +149,7 @@ def test_a_pipe_copies_both_ways(desk: Desk) -> None:
     assert process.returncode == 128 + signal.SIGTERM
 
 
+@slow
 def test_a_pipe_can_write_a_file_and_can_end_with_its_input(desk: Desk) -> None:
     log = desk.folder / "log"
     log.write_text("before\n")
@@ -158,6 +162,7 @@ def test_a_pipe_can_write_a_file_and_can_end_with_its_input(desk: Desk) -> None:
     assert (quick.returncode, quick.stdout, quick.stderr) == (0, "", "")
 
 
+@slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -186,6 +191,7 @@ def test_a_console_is_a_terminal_to_the_device_and_gives_it_back(desk: Desk) -> 
         assert ending(terminal) == 0
 
 
+@slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_console_that_is_ended_by_a_signal_restores_the_terminal(desk: Desk, number: signal.Signals) -> None:
     with desk.terminal("device", "-e", desk.socket, "console", "console") as terminal:
@@ -196,6 +202,7 @@ def test_a_console_that_is_ended_by_a_signal_restores_the_terminal(desk: Desk, n
         assert ending(terminal) == 128 + number
 
 
+@slow
 def test_a_console_whose_exporter_is_killed_says_so_and_restores_the_terminal(own: Desk) -> None:
     with (
         own.exporter() as process,
@@ -210,12 +217,14 @@ def test_a_console_whose_exporter_is_killed_says_so_and_restores_the_terminal(ow
         assert ending(terminal) == 3
 
 
+@slow
 def test_a_console_without_a_terminal_is_refused(desk: Desk) -> None:
     done = desk.device("console", "console")
     assert done.returncode == 2
     assert "a console needs a terminal" in done.stderr and "use pipe" in done.stderr
 
 
+@slow
 def test_a_command_that_waits_says_for_whom_and_can_be_given_up(desk: Desk) -> None:
     shell = desk.start("shell", "-e", desk.socket, "--", "sh", "-c", "echo held; exec sleep 60")
     try:
@@ -230,6 +239,7 @@ def test_a_command_that_waits_says_for_whom_and_can_be_given_up(desk: Desk) -> N
         shell.communicate()
 
 
+@slow
 def test_a_command_that_is_killed_leaves_nothing_running(own: Desk) -> None:
     with own.exporter():
         process = own.start("device", "-e", own.socket, "tools", "slow")
@@ -241,6 +251,7 @@ def test_a_command_that_is_killed_leaves_nothing_running(own: Desk) -> None:
         assert time.monotonic() - begun < 8, "the lease of the dead one stood in the way"
 
 
+@slow
 def test_a_bench_here_needs_no_exporter(own: Desk) -> None:
     done = own.flow("device", "-e", "bench.yaml", "power", "on")
     assert (done.returncode, done.stderr) == (0, "")
@@ -248,6 +259,7 @@ def test_a_bench_here_needs_no_exporter(own: Desk) -> None:
     assert not own.leases()
 
 
+@slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -262,12 +274,14 @@ def test_what_cannot_be_is_a_usage_error(own: Desk, arguments: list[str], said: 
     assert said in done.stderr
 
 
+@slow
 def test_an_exporter_that_is_not_there_is_an_error_of_the_lab(own: Desk) -> None:
     done = own.device("power", "on")
     assert done.returncode == 3
     assert done.stderr.startswith("error: ")
 
 
+@slow
 def test_a_network_part_is_a_pipe_and_a_door(own: Desk) -> None:
     own.file.write_text("export:\n  echo: {type: network.echo}\n")
     piped = own.flow("device", "-e", "bench.yaml", "echo", "pipe", input="marco\n")
@@ -282,6 +296,29 @@ def test_a_network_part_is_a_pipe_and_a_door(own: Desk) -> None:
     assert process.returncode == 128 + signal.SIGTERM
 
 
+@slow
+def test_datagrams_pass_through_a_door_of_their_own(own: Desk) -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as near,
+    ):
+        far.bind(("127.0.0.1", 0))
+        config = f"{{host: 127.0.0.1, port: {far.getsockname()[1]}}}"
+        own.file.write_text(f"export:\n  syslog: {{type: network.udp, config: {config}}}\n")
+        process = own.start("device", "-e", "bench.yaml", "syslog", "forward-udp")
+        place = line(process).removesuffix(" leads to syslog\n")
+        near.sendto(b"marco", (place.rpartition(":")[0], int(place.rpartition(":")[2])))
+        for end in (far, near):
+            end.settimeout(10)
+        said, sender = far.recvfrom(100)
+        far.sendto(b"polo", sender)
+        assert (said, near.recv(100)) == (b"marco", b"polo")
+    process.terminate()
+    process.communicate(timeout=10)
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+@slow
 def test_a_bench_is_found_by_its_name_in_a_lab(own: Desk) -> None:
     (own.folder / "rack.yaml").write_text(
         f"exporters:\n  here: {{file: bench.yaml}}\n  there: {{endpoint: '{own.socket}'}}\n"

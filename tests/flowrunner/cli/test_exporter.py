@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.hands import Desk, children, line
+from tests.support.hands import Desk, children, line, slow
 from tests.support.processes import ended
 
 
@@ -47,6 +47,7 @@ def test_it_says_where_it_listens_and_serves_there(desk: Desk) -> None:
     assert process.returncode == 0
 
 
+@slow
 def test_programs_read_where_it_listens_as_json(desk: Desk) -> None:
     process = desk.start("exporter", "run", "bench.yaml", "-l", desk.socket, "--format", "json")
     facts = json.loads(line(process))
@@ -75,6 +76,7 @@ def test_the_bench_stays_locked_while_a_child_is_started_again(desk: Desk) -> No
         assert desk.device("power", "on").returncode == 0
 
 
+@slow
 def test_a_port_that_was_free_to_choose_stays_the_same(desk: Desk) -> None:
     with desk.exporter("--listen", "localhost:0", "--insecure", "--format", "json") as process:
         (child,) = children(process.pid)
@@ -104,6 +106,7 @@ def test_a_signal_makes_the_device_safe_and_ends_it(desk: Desk, number: signal.S
     assert not Path(desk.socket.removeprefix("unix:")).exists()
 
 
+@slow
 def test_a_second_signal_ends_it_at_once(desk: Desk) -> None:
     slow = desk.bench.replace("rm -f {folder}/lamp", "touch {folder}/off; sleep 8; rm -f {folder}/lamp")
     desk.write(slow)
@@ -128,6 +131,7 @@ def test_a_second_signal_ends_it_at_once(desk: Desk) -> None:
         shell.communicate()
 
 
+@slow
 def test_a_child_whose_parent_is_killed_makes_the_device_safe_and_ends(desk: Desk) -> None:
     with desk.exporter() as process:
         shell = desk.start(
@@ -150,6 +154,7 @@ def test_what_is_wrong_with_the_file_is_said_and_not_tried_again(desk: Desk) -> 
     assert "starting again" not in done.stderr
 
 
+@slow
 def test_a_bench_that_fails_again_and_again_is_given_up(desk: Desk) -> None:
     desk.file.write_text(
         "failureDetection: {maxRapidFailures: 2, rapidFailureWindow: 30}\n"
@@ -182,6 +187,7 @@ def test_sighup_reads_the_file_again_behind_the_lease(desk: Desk) -> None:
         assert "voltage=12.0" in desk.device("power", "read", "-n", "1").stdout
 
 
+@slow
 def test_sighup_waits_for_who_has_the_bench(desk: Desk) -> None:
     with desk.exporter() as process:
         script = "flow device power read -n 1; touch held; while [ -e held ]; do sleep 0.05; done; flow device power read -n 1"
@@ -200,6 +206,7 @@ def test_sighup_waits_for_who_has_the_bench(desk: Desk) -> None:
         assert "voltage=12.0" in desk.device("power", "read", "-n", "1").stdout
 
 
+@slow
 def test_a_file_that_became_wrong_leaves_the_old_one_in_force(desk: Desk) -> None:
     with desk.exporter() as process:
         desk.file.write_text("export: {power: {type: power.nothing}}\n")
@@ -208,6 +215,7 @@ def test_a_file_that_became_wrong_leaves_the_old_one_in_force(desk: Desk) -> Non
         assert desk.device("power", "on").returncode == 0
 
 
+@slow
 def test_it_ends_with_the_lease_when_its_file_says_so(desk: Desk) -> None:
     desk.write("exitOnLeaseEnd: true\n" + desk.bench)
     with desk.exporter() as process:
@@ -216,6 +224,7 @@ def test_it_ends_with_the_lease_when_its_file_says_so(desk: Desk) -> None:
         assert process.returncode == 0
 
 
+@slow
 def test_a_service_manager_is_told_and_no_supervisor_is_put_between(desk: Desk, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "n"))
@@ -244,6 +253,7 @@ def test_the_unit_is_one_that_systemd_takes(desk: Desk) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
+@slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -259,6 +269,7 @@ def test_what_cannot_be_served_is_said_before_the_bench_is_touched(desk: Desk, o
     assert said in done.stderr
 
 
+@slow
 def test_a_small_bench_costs_little_to_start(desk: Desk) -> None:
     """Half a second on a machine with nothing else to do; its work is what can be measured on a busy one."""
     work = []
@@ -269,6 +280,7 @@ def test_a_small_bench_costs_little_to_start(desk: Desk) -> None:
     assert min(work) < 0.7, work
 
 
+@slow
 def test_the_passphrase_is_not_handed_to_what_drivers_start(desk: Desk) -> None:
     desk.write(desk.bench.replace("echo 5 0.1", "touch {folder}/seen-$FLOW_PASSPHRASE; echo 5 0.1"))
     with desk.exporter(FLOW_PASSPHRASE="sesame"):
@@ -277,6 +289,7 @@ def test_the_passphrase_is_not_handed_to_what_drivers_start(desk: Desk) -> None:
     assert (desk.folder / "seen-").exists()
 
 
+@slow
 @pytest.mark.parametrize("supervise", ["--supervise", "--no-supervise"])
 def test_a_terminal_that_is_closed_ends_it(desk: Desk, supervise: str) -> None:
     with desk.terminal("exporter", "run", "bench.yaml", "-l", desk.socket, supervise) as terminal:
@@ -287,9 +300,10 @@ def test_a_terminal_that_is_closed_ends_it(desk: Desk, supervise: str) -> None:
         while desk.leases():
             assert time.monotonic() < deadline, "it goes on without its terminal"
             time.sleep(0.02)
-        assert ended(terminal.pid)
+        assert terminal.pid and ended(terminal.pid)
 
 
+@slow
 def test_ctrl_c_at_a_terminal_is_one_signal(desk: Desk) -> None:
     with desk.terminal("exporter", "run", "bench.yaml", "-l", desk.socket) as terminal:
         terminal.expect_exact("listening on")

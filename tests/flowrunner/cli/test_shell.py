@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.support.certificates import certificate
-from tests.support.hands import Desk, children, line
+from tests.support.hands import Desk, children, line, slow
 from tests.support.peers import BIN
 from tests.support.processes import ended
 
@@ -45,12 +45,14 @@ def test_a_command_has_the_bench_and_its_status_is_returned(desk: Desk) -> None:
     assert free(desk)
 
 
+@slow
 def test_the_socket_of_a_bench_here_is_for_this_user_only(desk: Desk) -> None:
     script = 'stat -c %a "$(dirname "$JUMPSTARTER_HOST")"'
     done = desk.flow("shell", "-e", "bench.yaml", "--", "sh", "-c", script)
     assert done.stdout == "700\n"
 
 
+@slow
 def test_power_can_be_kept(desk: Desk) -> None:
     assert desk.flow("shell", "-e", "bench.yaml", "--keep", "--", "flow", "device", "power", "on").returncode == 0
     assert desk.lamp.exists()
@@ -64,11 +66,13 @@ def test_an_exporter_is_leased_and_given_back(desk: Desk) -> None:
         assert desk.device("power", "on").returncode == 0
 
 
+@slow
 def test_a_command_that_is_killed_by_a_signal_says_which(desk: Desk) -> None:
     assert desk.flow("shell", "-e", "bench.yaml", "--", "sh", "-c", "kill -9 $$").returncode == 128 + 9
     assert free(desk)
 
 
+@slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_the_command_and_what_it_started(desk: Desk, number: signal.Signals) -> None:
     shell = desk.start("shell", "-e", "bench.yaml", "--", "sh", "-c", ON + "touch begun; sleep 77; exit 0")
@@ -81,6 +85,7 @@ def test_a_signal_ends_the_command_and_what_it_started(desk: Desk, number: signa
     assert free(desk)
 
 
+@slow
 def test_a_shell_that_is_killed_leaves_the_bench_safe_at_an_exporter(desk: Desk) -> None:
     with desk.exporter():
         shell = desk.start("shell", "-e", desk.socket, "--", "sh", "-c", ON + "echo on; exec sleep 77")
@@ -95,6 +100,7 @@ def test_a_shell_that_is_killed_leaves_the_bench_safe_at_an_exporter(desk: Desk)
         shell.communicate()
 
 
+@slow
 def test_a_bench_whose_shell_was_killed_is_free(desk: Desk) -> None:
     shell = desk.start("shell", "-e", "bench.yaml", "--", "sh", "-c", "echo on; exec sleep 77")
     assert line(shell) == "on\n"
@@ -106,6 +112,7 @@ def test_a_bench_whose_shell_was_killed_is_free(desk: Desk) -> None:
     assert (again.returncode, again.stderr) == (0, "")
 
 
+@slow
 def test_a_lost_exporter_ends_the_command(desk: Desk) -> None:
     with desk.exporter() as process:
         shell = desk.start("shell", "-e", desk.socket, "--", "sh", "-c", "echo on; sleep 77")
@@ -117,6 +124,7 @@ def test_a_lost_exporter_ends_the_command(desk: Desk) -> None:
         assert "the lease was lost" in err
 
 
+@slow
 def test_waiting_for_a_bench_can_be_given_up(desk: Desk) -> None:
     first = desk.start("shell", "-e", "bench.yaml", "--", "sh", "-c", "echo held; exec sleep 77")
     assert line(first) == "held\n"
@@ -129,6 +137,7 @@ def test_waiting_for_a_bench_can_be_given_up(desk: Desk) -> None:
     first.communicate()
 
 
+@slow
 def test_power_that_cannot_be_turned_off_is_an_error(desk: Desk) -> None:
     desk.write(desk.bench.replace("rm -f {folder}/lamp", "echo stuck >&2; exit 1"))
     done = desk.flow("shell", "-e", "bench.yaml", "--", "true")
@@ -136,6 +145,7 @@ def test_power_that_cannot_be_turned_off_is_an_error(desk: Desk) -> None:
     assert "'power' could not be turned off" in done.stderr and "stuck" in done.stderr
 
 
+@slow
 def test_a_command_that_is_not_there_is_a_usage_error(desk: Desk) -> None:
     done = desk.flow("shell", "-e", "bench.yaml", "--", "no-such-program")
     assert done.returncode == 2
@@ -166,6 +176,7 @@ def test_a_shell_names_the_exporter_and_returns_its_status(desk: Desk, program: 
     assert free(desk)
 
 
+@slow
 def test_the_terminal_is_restored_behind_a_shell_that_was_killed(desk: Desk) -> None:
     with desk.terminal("shell", "-e", "bench.yaml", SHELL="/bin/bash", HOME=str(desk.folder)) as terminal:
         terminal.expect_exact("(flow lamp) ")
@@ -178,6 +189,7 @@ def test_the_terminal_is_restored_behind_a_shell_that_was_killed(desk: Desk) -> 
     assert free(desk)
 
 
+@slow
 def test_ctrl_c_is_the_commands_own_business(desk: Desk) -> None:
     script = "trap 'echo caught; exit 9' INT; echo begun; while :; do sleep 0.05; done"
     with desk.terminal("shell", "-e", "bench.yaml", "--", "bash", "-c", script) as terminal:
@@ -189,6 +201,7 @@ def test_ctrl_c_is_the_commands_own_business(desk: Desk) -> None:
     assert free(desk)
 
 
+@slow
 def test_a_terminal_that_hangs_up_frees_the_bench(desk: Desk) -> None:
     with desk.terminal("shell", "-e", "bench.yaml", SHELL="/bin/bash", HOME=str(desk.folder)) as terminal:
         terminal.expect_exact("(flow lamp) ")
@@ -202,6 +215,7 @@ def test_a_terminal_that_hangs_up_frees_the_bench(desk: Desk) -> None:
             time.sleep(0.05)
 
 
+@slow
 def test_a_j_of_jumpstarters_own_goes_first(desk: Desk) -> None:
     programs = desk.folder / "bin"
     programs.mkdir()
@@ -212,6 +226,7 @@ def test_a_j_of_jumpstarters_own_goes_first(desk: Desk) -> None:
     assert done.stdout == "the real one\n"
 
 
+@slow
 def test_a_run_in_a_shell_uses_its_bench(desk: Desk) -> None:
     (desk.folder / "p.yaml").write_text(
         "flow: 1\nname: t\ndevices: {dut: ''}\nsteps: [{power: on}, {run: test -e lamp}]\n"
@@ -221,6 +236,7 @@ def test_a_run_in_a_shell_uses_its_bench(desk: Desk) -> None:
     assert free(desk)
 
 
+@slow
 def test_tls_and_passphrase_reach_what_runs_inside(desk: Desk) -> None:
     made = certificate(desk.folder)
     (desk.folder / "secret").write_text("open sesame\n")
@@ -241,6 +257,7 @@ def test_tls_and_passphrase_reach_what_runs_inside(desk: Desk) -> None:
         process.communicate(timeout=10)
 
 
+@slow
 @pytest.mark.skipif(
     not (BIN / "j").exists(), reason="Jumpstarter is not installed beside us (make .cache/peers/.ready)"
 )
@@ -251,6 +268,7 @@ def test_jumpstarters_own_j_works_in_it(desk: Desk) -> None:
     assert done.stdout.startswith(str(BIN))
 
 
+@slow
 def test_hooks_of_the_file_run_around_a_shell(desk: Desk) -> None:
     hooks = "hooks: {{beforeLease: {{script: 'echo prepared; touch {folder}/before'}}, afterLease: {{script: 'touch {folder}/after'}}}}"
     desk.write(hooks + desk.bench)

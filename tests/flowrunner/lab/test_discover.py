@@ -7,7 +7,7 @@ import pytest
 from flowrunner.errors import FlowrunnerError, PipelineError, PipelineErrors, Span
 from flowrunner.lab.access import Access
 from flowrunner.lab.discover import discover
-from flowrunner.lab.exporter import RemoteExporter
+from flowrunner.lab.served import RemoteExporter
 from flowrunner.pipeline.plan import DeviceRequest
 from flowrunner.remote.endpoint import Trust
 from tests.flowrunner.lab.conftest import Write

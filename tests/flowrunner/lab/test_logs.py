@@ -10,7 +10,7 @@ import pytest
 from flowrunner.engine.lab import DeviceLog
 from flowrunner.interfaces.power import Power
 from flowrunner.report.plain import PlainLines
-from tests.flowrunner.lab.test_local import Make, lease, request
+from tests.flowrunner.lab.test_static import Make, lease, request
 from tests.support.bench import execute
 
 pytestmark = pytest.mark.usefixtures("events")

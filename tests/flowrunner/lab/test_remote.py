@@ -12,14 +12,16 @@ from flowrunner.errors import BenchError, PipelineErrors
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.power import Power
 from flowrunner.lab.discover import discover
-from flowrunner.lab.exporter import RemoteExporter, identity
 from flowrunner.lab.far import UNGUARDED
 from flowrunner.lab.flock import lock_folder
 from flowrunner.lab.locks import Locks
+from flowrunner.lab.served import RemoteExporter, identity
 from flowrunner.lab.static import StaticLab
 from flowrunner.model import Duration
 from flowrunner.remote.client.remote import LogLine
-from tests.flowrunner.lab.test_local import lease, problems, request
+from flowrunner.report.plain import PlainLines
+from tests.flowrunner.lab.test_static import lease, problems, request
+from tests.support.exporters import running
 from tests.support.virtual_remote import VirtualExporter
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +108,22 @@ async def test_a_foreign_exporter_guards_nothing_and_the_lease_says_so(site: Sit
         assert leases["dut"].warning == UNGUARDED
 
 
+async def test_a_run_says_once_that_nothing_is_guarded(site: Site, tmp_path: Path) -> None:
+    site.serve("far", guarded=False)
+    (tmp_path / "p.yaml").write_text(
+        "flow: 1\nname: p\ndevices: {dut: {selector: ''}}\nsteps:\n  - driver: dut.power.on\n"
+    )
+    done = await running(tmp_path / "p.yaml", tmp_path, exporters=[f"unix:{tmp_path}/far.sock"])
+    assert done.outcome == "passed"
+    [warning] = done.of("lease.warning")
+    assert (warning["role"], warning["exporter"], warning["message"]) == ("dut", "far", UNGUARDED)
+    kinds = [event["event"] for event in done.events]
+    assert kinds.index("lease.acquired") < kinds.index("lease.warning") < kinds.index("step.started")
+    told: list[str] = []
+    PlainLines(told.append)(warning)
+    assert told[0].split(maxsplit=1)[1] == f"warning  dut: {UNGUARDED}\n"
+
+
 async def test_waiting_at_the_exporter_is_told_and_bounded_by_the_queue_timeout(site: Site, events: list[str]) -> None:
     far = site.serve("far")
     far.holder = "bob, elsewhere"
@@ -129,6 +147,16 @@ async def test_several_are_taken_in_the_order_of_their_own_names_whatever_they_a
     async with lease(lab, request("a"), request("b")) as leases:
         assert list(leases) == ["a", "b"]
     assert order == ["two", "one"]
+
+
+async def test_one_exporter_by_two_addresses_is_one_exporter(site: Site) -> None:
+    one = site.serve("one", id="7")
+    site.serve("two", id="7")
+    with pytest.raises(BenchError, match="'a' and 'b' would get the same exporter, by two addresses") as caught:
+        async with lease(site.pinned("a=@one.sock", "b=@two.sock"), request("a"), request("b")):
+            pytest.fail("it would have waited for itself")
+    assert caught.value.blame == "config"
+    assert one.claims == []
 
 
 class Noting(list[Any]):

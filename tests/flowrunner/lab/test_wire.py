@@ -25,7 +25,7 @@ from flowrunner.remote.client.remote import Claim
 from flowrunner.remote.endpoint import Endpoint, Listen
 from flowrunner.remote.exporter.serve import exporting
 from flowrunner.remote.exporter.station import Station
-from tests.flowrunner.lab.test_local import lease, request
+from tests.flowrunner.lab.test_static import lease, request
 
 pytestmark = pytest.mark.anyio
 

@@ -8,6 +8,7 @@ from typing import cast
 import anyio
 import pytest
 
+from flowrunner.errors import BenchError
 from flowrunner.interfaces.files import Files
 from flowrunner.interfaces.network import Network
 from flowrunner.net.datagrams import forward_udp
@@ -51,8 +52,10 @@ async def test_connections_and_datagrams_pass_through_an_exporter(tmp_path: Path
             assert await network(lease, "tcp").address() == f"tcp://127.0.0.1:{tcp['port']}"
             told: list[str] = []
             async with forward_tcp(network(lease, "none").connect, on_error=lambda e: told.append(e.what)) as forward:
-                with pytest.raises(Exception, match="Connection reset"):
-                    await request(forward, b"")
+                stream = await dial_host(forward.host, forward.port)
+                with pytest.raises(BenchError, match="Connection reset"):
+                    await stream.receive()
+                stream.close()
             assert told == ["'127.0.0.1:9' cannot be reached: Connection refused"]
 
 

@@ -139,3 +139,90 @@ async def test_a_message_that_it_leaves_is_for_those_who_lease(tmp_path: Path) -
 async def test_an_interpreter_that_is_not_there_is_said(tmp_path: Path) -> None:
     async with station(tmp_path, beforeLease="{script: 'true', exec: /no/such/shell}") as found:
         assert "'/no/such/shell' could not be started: No such file" in found.statuses.now.message
+
+
+@pytest.mark.anyio
+async def test_while_everyone_may_use_it_the_lease_has_jumpstarters_name(tmp_path: Path) -> None:
+    async with station(tmp_path, beforeLease="script: 'echo \"[$LEASE_NAME] [$CLIENT_NAME]\"'") as found:
+        assert lines(found, "before_lease") == ["[standalone] []"]
+
+
+@pytest.mark.anyio
+async def test_a_passphrase_in_the_environment_is_not_for_scripts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JMP_GRPC_PASSPHRASE", "sesame")
+    monkeypatch.setenv("PS1", "$ ")
+    async with station(tmp_path, beforeLease="script: env") as found:
+        assert not [line for line in lines(found, "before_lease") if "sesame" in line or line.startswith("PS1=")]
+        assert "TERM=dumb" in lines(found, "before_lease")
+
+
+@pytest.mark.anyio
+async def test_all_that_a_script_prints_is_told_once_and_logged_here(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with station(tmp_path, beforeLease="script: 'seq 1 200; printf last'") as found:
+        told = [said.message for said in found.logs.kept if said.source in ("before_lease", "system")]
+    assert told == [*map(str, range(1, 201)), "last"]
+    assert "beforeLease: last" in caplog.messages
+
+
+@pytest.mark.anyio
+async def test_the_end_of_a_session_runs_both_and_opens_the_drivers_afresh(tmp_path: Path) -> None:
+    async with station(tmp_path, beforeLease="script: echo before", afterLease="script: echo after") as found:
+        first, seen = found.open_device, [found.statuses.now.status]
+        ending = asyncio.create_task(found.end_session())
+        while not ending.done():
+            stand = found.statuses.now
+            if stand.status is not seen[-1]:
+                seen.append(stand.status)
+            await asyncio.sleep(0)
+        await ending
+        seen.append(found.statuses.now.status)
+        told = [(said.source, said.message) for said in found.logs.kept if said.source != "system"]
+        assert found.open_device is not first
+    assert told == [("before_lease", "before"), ("after_lease", "after"), ("before_lease", "before")]
+    assert seen == [
+        Status.LEASE_READY, Status.AFTER_LEASE_HOOK, Status.AVAILABLE, Status.BEFORE_LEASE_HOOK, Status.LEASE_READY,
+    ]  # fmt: skip
+
+
+@pytest.mark.anyio
+async def test_a_lease_waits_for_the_hook_behind_the_session_before_it(tmp_path: Path) -> None:
+    script = f"script: 'echo begin >> {tmp_path}/order; sleep 0.3; echo end >> {tmp_path}/order'"
+    async with station(tmp_path, afterLease=script) as found:
+        ending = asyncio.create_task(found.end_session())
+        while found.statuses.now.status is not Status.AFTER_LEASE_HOOK:
+            await asyncio.sleep(0)
+
+        async def work(turn: Turn) -> None:
+            assert (tmp_path / "order").read_text().split() == ["begin", "end"]
+
+        await leased(found, work)
+        await ending
+
+
+HOOK = """
+import asyncio, os, grpc, sys
+from flowrunner.remote.wire import NAME, Empty, messages, services
+
+async def main():
+    async with grpc.aio.insecure_channel("unix://" + os.environ["JUMPSTARTER_HOST"]) as channel:
+        stub = services.ExporterServiceStub(channel)
+        (uuid,) = [one.uuid for one in (await stub.GetReport(Empty())).reports if one.labels.get(NAME) == "power"]
+        await stub.DriverCall(messages.DriverCallRequest(uuid=uuid, method="off"))
+        print("done", os.environ["CLIENT_NAME"])
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.anyio
+async def test_they_reach_the_device_by_jumpstarters_protocol_though_somebody_has_it_alone(tmp_path: Path) -> None:
+    (tmp_path / "after.py").write_text(HOOK)
+    async with station(tmp_path, afterLease="script: after.py") as found:
+        await leased(found)
+        assert lines(found, "after_lease")[-1] == "done alice"
+    assert (tmp_path / "log").read_text().split()[-1] == "off"

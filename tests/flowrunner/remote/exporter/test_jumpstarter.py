@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from flowrunner.remote.exporter.server import serving
 from flowrunner.remote.exporter.station import Station
 from flowrunner.remote.exporter.status import Status
 from flowrunner.remote.values import from_value, to_value
-from flowrunner.remote.wire import CLIENT, NAME, Empty, messages, services
+from flowrunner.remote.wire import CLIENT, MOTD, NAME, Empty, messages, services
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +31,7 @@ BENCH = """
 metadata: {name: bench-1, labels: {board: virt}}
 description: The bench of the tests
 export:
-  power: {type: power.virtual, config: {interval: 0}, description: The plug}
+  power: {type: power.virtual, config: {interval: 0}, description: The plug, methods_description: {'on': Lets the smoke in}}
   board: {type: machine.virtual, config: {boot_time: 0, faults: [{call: on, fail: the relay is stuck}]}}
   host: {type: shell.command, config: {methods: {say: 'echo "$1"'}}}
   again: {ref: power}
@@ -68,9 +69,9 @@ async def client(folder: Path, text: str = BENCH) -> AsyncIterator[Client]:
     (folder / "exporter.yaml").write_text(text)
     station = Station(load_exporter(folder / "exporter.yaml"), "bench-1")
     address = Address(path=folder / "s")
-    async with station.opened(), serving(station, [Listen(address=address)]):
-        async with grpc.aio.insecure_channel(address.target) as channel:
-            yield Client(channel, station)
+    channel = grpc.aio.insecure_channel(address.target)
+    async with station.opened(), serving(station, [Listen(address=address)]), channel:
+        yield Client(channel, station)
 
 
 async def refusal(doing: Awaitable[Any]) -> tuple[grpc.StatusCode, str]:
@@ -97,6 +98,52 @@ async def test_the_report_has_parents_first_and_a_part_with_two_names_twice(tmp_
         assert power.labels[CLIENT] == "jumpstarter_driver_power.client.PowerClient"
         assert power.description == "The plug"
         assert root.description == "The bench of the tests"
+        (board,) = (one for one in below if one.labels[NAME] == "board")
+        assert not board.HasField("description")
+        assert dict(power.methods_description) == {"on": "Lets the smoke in"}
+
+
+async def test_a_part_that_is_a_group_is_a_composite_and_one_below_it_has_its_description(tmp_path: Path) -> None:
+    inner = "{type: power.virtual, description: The inner one}"
+    async with client(
+        tmp_path, f"export: {{group: {{children: {{inner: {inner}}}}}, alias: {{ref: group.inner}}}}"
+    ) as one:
+        root, *others = (await one.stub.GetReport(Empty())).reports
+        group, inner_, alias = others
+        assert group.labels[CLIENT] == COMPOSITE
+        assert (inner_.parent_uuid, alias.parent_uuid) == (group.uuid, root.uuid)
+        assert inner_.description == alias.description == "The inner one"
+
+
+async def test_the_message_of_the_day_is_there_for_newer_clients_and_for_ours(tmp_path: Path) -> None:
+    async with client(tmp_path, "motd: mind the fan\nexport: {power: {type: power.virtual}}") as one:
+        report = await one.stub.GetReport(Empty())
+        assert report.labels[MOTD] == "mind the fan"
+        assert bytes([5 << 3 | 2, 12]) + b"mind the fan" in report.SerializeToString()
+
+
+async def test_two_ends_of_a_session_at_once_are_one_after_the_other(tmp_path: Path) -> None:
+    async with client(tmp_path) as one:
+        first, second = await asyncio.gather(*(one.stub.EndSession(messages.EndSessionRequest()) for _ in range(2)))
+        assert first.success
+        assert second.success or "in use by the end of a session" in second.message
+        with anyio.fail_after(10):
+            while one.station.turn or not one.station.statuses.ready:
+                await anyio.sleep(0.01)
+        await one.call("power", "on")
+
+
+async def test_a_session_that_somebody_else_has_is_not_ended(tmp_path: Path) -> None:
+    async def waiting(owner: str, position: int) -> None:
+        raise AssertionError(owner)
+
+    async with client(tmp_path) as one, one.station.taken("alice", shared=True, waiting=waiting):
+        answer = await one.stub.EndSession(messages.EndSessionRequest())
+        assert (answer.success, answer.message) == (False, "the exporter is in use by alice")
+        code, words = await refusal(one.stub.Reset(messages.ResetRequest()))
+        assert code is grpc.StatusCode.FAILED_PRECONDITION
+        assert "in use by alice" in words
+        await one.call("power", "on")
 
 
 async def test_calls_and_iterators_answer(tmp_path: Path) -> None:

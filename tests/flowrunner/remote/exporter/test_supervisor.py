@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import psutil
+import pytest
 
 from tests.support.processes import alive, ended
 
@@ -132,16 +133,17 @@ def test_failures_that_are_far_apart_are_not_counted_together(tmp_path: Path) ->
     assert len(pids(tmp_path)) == 4
 
 
-def test_a_file_that_is_wrong_is_not_tried_again(tmp_path: Path) -> None:
-    body = """
+@pytest.mark.parametrize("status", [1, 2], ids=["a hook has ended it", "its file is wrong"])
+def test_a_child_that_shall_stay_away_is_not_started_again(tmp_path: Path, status: int) -> None:
+    body = f"""
     def child(report, addresses):
         started()
-        return 2
+        return {status}
     sys.exit(Supervisor(child, Limits(5, 60), say).run())
     """
     with supervised(tmp_path, body) as process:
         process.communicate(timeout=10)
-    assert process.returncode == 2
+    assert process.returncode == status
     assert len(pids(tmp_path)) == 1
 
 
