@@ -67,7 +67,12 @@ def test_every_schema_is_a_schema(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in (ROOT / "pipelines").glob("*.yaml") if p.name != "lab.yaml"], ids=lambda path: path.stem
+    "path",
+    [
+        *(p for p in (ROOT / "pipelines").glob("*.yaml") if p.name != "lab.yaml"),
+        *(ROOT / "pipelines/lib").glob("*.yaml"),
+    ],
+    ids=lambda path: path.stem,
 )
 def test_accepts_the_pipelines_of_this_repository(path: Path) -> None:
     assert complaints(plain_file(path)) == []
