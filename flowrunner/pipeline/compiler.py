@@ -12,6 +12,7 @@ from flowrunner.model import Secret
 from flowrunner.pipeline.actions import LATER, SCOPE, not_yet
 from flowrunner.pipeline.encode import digest_of
 from flowrunner.pipeline.fit import Fitted
+from flowrunner.pipeline.git import Git
 from flowrunner.pipeline.here import Here
 from flowrunner.pipeline.ids import collect_ids
 from flowrunner.pipeline.include import Includes
@@ -64,7 +65,7 @@ def compile(
     assert root is not None
     found = read_inputs(problems, root.get("inputs"), given, path.parent, complete=complete)
     secrets, warnings = read_secrets(problems, root.get("secrets"), secrets_file, given.environment, complete=complete)
-    compiler = _Compiler(problems, document, root, path)
+    compiler = _Compiler(problems, document, root, path, given.environment)
     plan = compiler.compile(found, tuple(secrets), given.environment, complete=complete)
     problems.raise_all()
     return Compiled(replace(plan, digest=digest_of(plan)), secrets, tuple(warnings))
@@ -83,12 +84,15 @@ def _root(problems: Problems, document: Document) -> Mapping | None:
 class _Compiler:
     """One pipeline on its way to a plan."""
 
-    def __init__(self, problems: Problems, document: Document, root: Mapping, path: Path) -> None:
+    def __init__(
+        self, problems: Problems, document: Document, root: Mapping, path: Path, environment: Map[str, str]
+    ) -> None:
         self._problems = problems
         self._document = document
         self._root = root
         self._path = path
-        self._includes = Includes(problems, compile_template, self._included, {})
+        fetchers = {"git": Git(environment)}
+        self._includes = Includes(problems, compile_template, self._included, fetchers)
 
     def compile(self, inputs: Inputs, secrets: tuple[str, ...], environment: Map[str, str], *, complete: bool) -> Plan:
         """The plan, as far as there is one."""
@@ -150,9 +154,9 @@ class _Compiler:
 
     def _digests(self) -> dict[str, str]:
         """The digest of each included file, by what does not depend on where the pipeline's folder is."""
-        folder = str(self._path.parent)
+        folder = self._path.absolute().parent
         found = self._includes.digests.items()
-        return {(relpath(name, folder) if "@" not in name else name): digest for name, digest in found}
+        return {(f"{p.pinned}{p.path}" if p.root else relpath(p.disk, folder)): digest for p, digest in found}
 
 
 def _keys(problems: Problems, document: Document, root: Mapping) -> Fitted[PipelineKeys]:

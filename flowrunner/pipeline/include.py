@@ -45,7 +45,7 @@ class Includes:
         self._loaded: dict[Path, Library | None] = {}
         self._open: list[Place] = []
         self._sums: dict[Path, str] = {}
-        self.digests: dict[str, str] = {}
+        self.digests: dict[Place, str] = {}
 
     def library(self, document: Document, root: Mapping, place: Place) -> Library:
         """The templates of a file and of what it includes."""
@@ -112,11 +112,16 @@ class Includes:
         path = keys.get("file")
         if path is None:
             kind = "git" if keys.get("git") else "oci"
-            return self._fetchers[kind](keys)
-        place = around.beside(path)
+            if kind not in self._fetchers:
+                what = f"an include by {kind} is not part of this version yet"
+                raise PipelineError(what, code="not-yet", where=where, help="use file or git")
+            place = self._fetchers[kind](keys)
+            path = keys.get("path")
+        else:
+            place = around.beside(path)
         if place.allowed():
             return place
-        what = f"'{path}' lies outside of {around.origin.rstrip(':')}"
+        what = f"'{path}' lies outside of {place.origin.rstrip(':')}"
         raise PipelineError(
             what, code="outside", where=where, help="what comes from elsewhere reads only its own files"
         )
@@ -151,7 +156,7 @@ class Includes:
             for one in several.errors:
                 self._problems.take(one)
             return None
-        self._sums[identity] = self.digests[place.name] = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        self._sums[identity] = self.digests[place] = f"sha256:{hashlib.sha256(data).hexdigest()}"
         self._problems.sources[place.name] = document.text
         root = self._check(document)
         if root is not None:

@@ -11,13 +11,15 @@ from pathlib import Path
 class Place:
     """A file at `disk`. What is shown of it is `origin` and `path`: `lib/boot.yaml`, `URL@v2:lib/boot.yaml`.
 
-    With `root` it came from elsewhere: nothing outside that folder may be read on its behalf.
+    With `root` it came from elsewhere: nothing outside that folder may be read on its behalf. `pinned` is the origin by
+    what never moves, such as a commit.
     """
 
     disk: Path
     path: str
     origin: str = ""
     root: Path | None = None
+    pinned: str = ""
 
     @property
     def name(self) -> str:
@@ -29,7 +31,7 @@ class Place:
         path = text if self.root else str(Path(text).expanduser())
         disk = Path(os.path.normpath(self.disk.parent / path))
         shown = os.path.normpath(Path(self.path).parent / path)
-        return Place(disk, shown, self.origin, self.root)
+        return Place(disk, shown, self.origin, self.root, self.pinned)
 
     def allowed(self) -> bool:
         """Whether it lies in its root, links followed."""
