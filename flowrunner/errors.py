@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
@@ -56,13 +56,22 @@ class PipelineError(FlowrunnerError):
     def __init__(self, what: str, *, code: str, where: Span | None = None, help: str | None = None) -> None:
         super().__init__(what, where=where, help=help)
         self.code = code
+        self.included: Sequence[Span] = ()
+        """Where the file of `where` was included, the nearest place first; empty for the pipeline's own."""
+
+    def __str__(self) -> str:
+        return super().__str__() + "".join(f"\n  included at {place}" for place in self.included)
 
 
 class PipelineErrors(FlowrunnerError):
-    """All that is wrong with one pipeline, in the order of the file."""
+    """All that is wrong with one pipeline, in the order of the file.
 
-    def __init__(self, errors: Iterable[PipelineError]) -> None:
+    `sources` is the text of files by their names in spans, as far as it is not on the disk under that name.
+    """
+
+    def __init__(self, errors: Iterable[PipelineError], sources: Mapping[str, str] | None = None) -> None:
         self.errors: Sequence[PipelineError] = sorted(errors, key=_by_place)
+        self.sources: Mapping[str, str] = sources or {}
         super().__init__("\n".join(str(error) for error in self.errors))
 
 

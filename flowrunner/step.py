@@ -60,7 +60,10 @@ class Context(ABC):
     """What a step may use. The engine makes one for each attempt."""
 
     folder: Path
-    """The folder of the pipeline's file: relative paths start here."""
+    """The folder of the file that the step is written in: relative paths start here."""
+
+    home: Path
+    """The folder of the pipeline that runs: goldens are kept here."""
 
     work: Path
     """A scratch folder of this attempt; it is removed behind it."""

@@ -21,6 +21,7 @@ from flowrunner.cli.common import (
 )
 from flowrunner.errors import PipelineError, PipelineErrors
 from flowrunner.pipeline.compiler import compile
+from flowrunner.pipeline.plan import Plan
 
 
 def check(
@@ -32,6 +33,7 @@ def check(
 ) -> None:
     """Check pipelines without touching a device: names, types, units, expressions, all errors at once."""
     errors: list[PipelineError] = []
+    sources: dict[str, str] = {}
     with reporting(format):
         inputs = pairs(input)
         for path in pipelines:
@@ -42,13 +44,18 @@ def check(
                 )  # fmt: skip
             except PipelineErrors as found:
                 errors += found.errors
+                sources |= found.sources
                 continue
             for warning in compiled.warnings:
                 typer.echo(f"warning: {warning}", err=True)
             if format is Format.TEXT:
-                steps = sum(1 for _ in compiled.plan.walk())
-                typer.echo(f"{path}: ok, {steps} steps")
+                typer.echo(f"{path}: ok, {_size(compiled.plan)}")
     if errors or format in (Format.JSON, Format.GITLAB):
-        say(PipelineErrors(errors), format)
+        say(PipelineErrors(errors), format, sources)
     if errors:
         raise typer.Exit(EXIT_USAGE)
+
+
+def _size(plan: Plan) -> str:
+    steps = sum(1 for _ in plan.walk())
+    return f"{steps} steps" if plan.jobs else "only templates"

@@ -78,7 +78,8 @@ def reporting(format: Format = Format.TEXT, sources: Mapping[str, str] | None = 
 def say(error: FlowrunnerError, format: Format = Format.TEXT, sources: Mapping[str, str] | None = None) -> None:
     """Print an error: text to standard error, the formats for machines to standard output."""
     errors = list(error.errors) if isinstance(error, PipelineErrors) else [error]
-    texts = {**{name: text for e in errors for name, text in _text(e).items()}, **(sources or {})}
+    known = error.sources if isinstance(error, PipelineErrors) else {}
+    texts = {**{name: text for e in errors for name, text in _text(e).items()}, **known, **(sources or {})}
     stream = sys.stderr if format is Format.TEXT else sys.stdout
     print(render(errors, texts, format=format.value, color=coloured(stream.isatty())), file=stream)
 

@@ -50,7 +50,8 @@ class StepContext(Context):
         self._tap = tap
         self.last_console: ConsoleSession | None = None
         self._artifacts: list[tuple[str, Path]] = []
-        self.folder = run.plan.file.parent
+        self.home = run.plan.file.parent
+        self.folder = site.home or self.home
         self.work = run.scratch()
         self.environment = {**run.options.environment, "FLOW_RUN_ID": run.id, "FLOW_RUN_DIR": str(run.folder)}
         self.update_snapshots = run.options.update_snapshots

@@ -82,16 +82,20 @@ def build(node: StepNode, frame: Frame) -> Step:
     try:
         return node.step.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise PipelineError(
-            f"{'.'.join(map(str, first['loc'])) or node.action}: {first['msg']}",
-            code="bad-value",
-            where=_place(node, first["loc"]),
-            help=str(first.get("ctx", {}).get("help", "")) or None,
-        ) from error
+        raise misfit(error, node.action, node.places, node.where) from error
 
 
-def _place(node: StepNode, path: tuple[int | str, ...]) -> Span:
-    while path and path not in node.places:
+def misfit(error: ValidationError, label: str, places: Places, where: Span) -> PipelineError:
+    """The error that a value does not fit what it is for; `label` names that when no key does."""
+    first = error.errors(include_url=False)[0]
+    path = first["loc"]
+    while path and path not in places:
         path = path[:-1]
-    return node.places.get(path, node.where)
+    return PipelineError(
+        f"{'.'.join(map(str, first['loc'])) or label}: {first['msg']}", code="bad-value", where=places.get(path, where),
+        help=str(first.get("ctx", {}).get("help", "")) or None,
+    )  # fmt: skip
+
+
+Places = Mapping[tuple[int | str, ...], Span]
+"""The place of each value by its path."""

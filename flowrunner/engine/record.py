@@ -8,7 +8,7 @@ from flowrunner.engine.result import Result, place
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import Run
 from flowrunner.model import Outcome
-from flowrunner.pipeline.plan import Background, Block, Node, StepNode, walk
+from flowrunner.pipeline.plan import Background, Block, Call, Node, StepNode, below
 
 
 def begin(run: Run, site: Site, node: Node) -> float:
@@ -39,10 +39,11 @@ def finish(
 def skip(run: Run, site: Site, node: Node, result: Result) -> None:
     """Record that `node`, and all in it, did not run, and why."""
     finish(run, site, node, replace(result, path=site.path(node)))
-    children = walk(node.scope) if isinstance(node, Block) else ()
-    for child in children:
+    if isinstance(node, Call):
+        site = replace(site, frame=site.frame.inner(apart=True))  # its ids are no names of the caller's
+    for child in below(node):
         because = result.because or site.path(node)
-        finish(run, site, child, replace(result, path=site.path(child), because=because))
+        skip(run, site, child, replace(result, because=because))
 
 
 def tolerated(node: Node, result: Result) -> bool:

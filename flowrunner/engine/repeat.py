@@ -18,7 +18,7 @@ from flowrunner.engine.site import Site
 from flowrunner.engine.state import Run
 from flowrunner.errors import FlowrunnerError, PipelineError
 from flowrunner.model import Duration, Outcome
-from flowrunner.pipeline.plan import Backoff, Block, Node, Retry, walk
+from flowrunner.pipeline.plan import Backoff, Block, Call, Node, Retry, walk
 
 Once = Callable[[Site, str], Awaitable[Result]]
 """Does a node once, at a site whose limit is its own, under the path of this attempt."""
@@ -115,7 +115,8 @@ async def foreach(run: Run, site: Site, node: Node, items: Any, each: Once) -> R
         frames.append(frame)
         if results[-1].cause == "stop" or not (results[-1].good or node.on_failure == "continue"):
             break
-    for id in [child.id for child in walk(node.scope) if child.id] if isinstance(node, Block) else ():
+    inside = walk(node.scope, templates=False) if isinstance(node, Block) and not isinstance(node, Call) else ()
+    for id in [child.id for child in inside if child.id]:
         site.frame.steps[id] = _gathered([frame.steps[id] for frame in frames if id in frame.steps])
     worst = next((result for result in results if not result.good), results[-1] if results else PASSED)
     return replace(worst, outputs=_lists([result.outputs for result in results]), path=worst.path or path)

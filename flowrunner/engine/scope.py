@@ -10,6 +10,7 @@ import anyio
 
 from flowrunner.engine.attempt import attempt_step
 from flowrunner.engine.background import Beside
+from flowrunner.engine.call import called
 from flowrunner.engine.devices import with_devices
 from flowrunner.engine.halt import Halt, Limit
 from flowrunner.engine.held import Held
@@ -22,7 +23,7 @@ from flowrunner.engine.state import FINALLY, Run
 from flowrunner.engine.watch import watching
 from flowrunner.errors import ExpectationError, FlowrunnerError, PipelineError, Span
 from flowrunner.model import Duration, Outcome
-from flowrunner.pipeline.plan import Background, Block, Node, Scope, StepNode
+from flowrunner.pipeline.plan import Background, Block, Call, Node, Scope, StepNode
 
 Part = Literal["body", "rescue", "finally", "between"]
 
@@ -231,4 +232,5 @@ async def _once(run: Run, site: Site, node: Node, instance: str) -> Result:
     if isinstance(node, StepNode):
         return await attempt_step(run, site, node, instance, site.limit)
     assert isinstance(node, Block)
-    return await run_scope(run, site.inside(node, instance), node.scope, instance)
+    inner = called(site, node) if isinstance(node, Call) else site
+    return await run_scope(run, inner.inside(node, instance), node.scope, instance)

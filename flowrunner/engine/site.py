@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from flowrunner.engine.halt import Halt, Limit
@@ -14,7 +15,10 @@ from flowrunner.pipeline.plan import Node
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """`plan` is the path of the enclosing block in the plan, `instance` the same with its iterations and attempts."""
+    """`plan` is the path of the enclosing block in the plan, `instance` the same with its iterations and attempts.
+
+    `home` is the folder at which relative paths start, when it is not that of the pipeline.
+    """
 
     frame: Frame
     halt: Halt
@@ -22,6 +26,7 @@ class Site:
     held: Mapping[str, Held]
     plan: str = ""
     instance: str = ""
+    home: Path | None = None
 
     def path(self, node: Node) -> str:
         """The node's path in this run."""

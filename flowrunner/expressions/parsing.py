@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from jinja2 import nodes
 
@@ -59,12 +59,20 @@ def parse(text: str, where: Span, *, source: str | None = None, names: Names | N
             ExpressionError(one.what, code=one.code, where=place.span(one.start, one.end), help=one.help)
             for one in wrong
         )
-    return _expression(text, where, tuple(found), kinds, place)
+    return _expression(text, where, tuple(found), kinds, place, names)
 
 
-def _expression(text: str, where: Span, parts: tuple[str | Code, ...], kinds: list[Type], place: Place) -> Expression:
+def _expression(
+    text: str, where: Span, parts: tuple[str | Code, ...], kinds: list[Type], place: Place, names: Names | None
+) -> Expression:
     references = [one for part in parts if isinstance(part, Code) for one in part.references]
-    sensitive = any(one.words[0] == "secrets" for one in references)
+    inputs = (names or {}).get("inputs")
+    secret = {name for name, kind in inputs.items() if kind == "secret"} if isinstance(inputs, Mapping) else set()
+    sensitive = any(
+        one.words[0] == "secrets" or (one.words[0] == "inputs" and (len(one.words) == 1 or one.words[1] in secret))
+        for one in references
+        if one.words[0] == "secrets" or secret
+    )
     kind: Type = kinds[0] if len(parts) == 1 and kinds else "string"
     return Expression(
         text,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal
 
 from flowrunner.errors import FlowrunnerError, Span, near
 from flowrunner.pipeline.language import CommonKeys, ScopeKeys
@@ -15,16 +14,18 @@ from flowrunner.plugins import load, types
 from flowrunner.source import Mapping, Node, Scalar, Sequence
 from flowrunner.step import Step
 
-BLOCKS = frozenset({"group", "lease", "background"})
-LATER = frozenset(
-    {"include", "templates", "jobs", "parallel", "barrier", "call", "matrix", "strategy", "rollout", "needs"}
-)
+BLOCKS = frozenset({"group", "lease", "background", "call"})
+LATER = frozenset({"jobs", "parallel", "barrier", "matrix", "strategy", "rollout", "needs"})
 """Words of the language that this version knows and does not do yet."""
 
 COMMON = frozenset(key_of(name, field) for name, field in CommonKeys.model_fields.items())
 SCOPE = frozenset(key_of(name, field) for name, field in ScopeKeys.model_fields.items())
 
-Part = Literal["common", "scope"]
+BESIDE: Map[str, frozenset[str]] = {
+    **dict.fromkeys(("group", "lease"), SCOPE - COMMON | {"timeout"}),
+    "call": frozenset({"with", "devices"}),
+}
+"""The keys that stand beside a block's action, and beside no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def find_action(problems: Problems, name: str, where: Span) -> type[Step] | None
 def not_yet(problems: Problems, key: Scalar) -> None:
     """Note the use of something that is only planned."""
     what = f"'{key.value}' is not part of this version yet"
-    problems.add(what, code="not-yet", where=key.where, help="use steps with group, lease and foreach")
+    problems.add(what, code="not-yet", where=key.where, help="use steps with group, lease, call and foreach")
 
 
 def take_apart(problems: Problems, node: Node) -> Parts | None:
@@ -66,8 +67,7 @@ def take_apart(problems: Problems, node: Node) -> Parts | None:
     names = [(str(key.value), key, value) for key, value in node.entries]
     actions = [(key, value) for name, key, value in names if name in BLOCKS or is_action(name)]
     planned = [key for name, key, _ in names if name in LATER]
-    block = bool(actions) and str(actions[0][0].value) in ("group", "lease")
-    scope = SCOPE - COMMON | {"timeout"} if block else frozenset[str]()
+    scope = BESIDE.get(str(actions[0][0].value), frozenset()) if actions else frozenset()
     known = COMMON | scope
     unknown = [key for name, key, _ in names if name not in known | LATER | BLOCKS and not is_action(name)]
     for key in planned:
@@ -99,8 +99,8 @@ def _unknown_key(problems: Problems, key: Scalar, action: Scalar | None) -> None
         problems.add(f"there is no action '{name}'", code="unknown-action", where=key.where, help=advice)
         return
     advice = near(name, COMMON | actions)
-    if name in SCOPE:
-        advice = "only group and lease have it: put the step into a group"
+    if name in SCOPE or name == "with":
+        advice = "only call has it" if name == "with" else "only group and lease have it: put the step into a group"
     elif is_action(str(action.value)):
         kind = find_action(problems, str(action.value), action.where)
         if kind and name in {key_of(field, info) for field, info in kind.model_fields.items()}:

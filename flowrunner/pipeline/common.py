@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping as Map
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flowrunner.errors import Span
@@ -17,6 +17,9 @@ from flowrunner.pipeline.marks import Path
 from flowrunner.pipeline.plan import Backoff, Node, Retry
 from flowrunner.source import Mapping, Scalar
 from flowrunner.source import Node as Tree
+
+NOT_FOR_BLOCKS = {"kind", "idle_timeout", "interruptible", "device"}
+"""Common keys that only a single step has."""
 
 Between = Callable[[Tree, Here], tuple[Node, ...]]
 """Compiles the steps between two attempts."""
@@ -95,6 +98,17 @@ def read_common(here: Here, parts: Parts, position: int, *, defaults: bool) -> C
     fitted = Fitter(here.problems, CommonKeys, node, read, label=label, anchor=parts.action.where).fit()
     inner = here.at(_part(here, parts, position)).looping(repeated)
     return Common(here, inner.seeing(attempt="int") if retried else inner, entries, fitted, parts.action.where)
+
+
+def read_block(here: Here, parts: Parts, position: int, advice: str) -> Common:
+    """Check the common keys of a block, which has not all that steps have; `advice` is for the rest, with {key}."""
+    for key in NOT_FOR_BLOCKS & set(parts.common):
+        here.problems.add(
+            f"a {parts.action.value} has no key '{key}'", code="unknown-key", where=parts.common[key][0].where,
+            help=advice.format(key=key),
+        )  # fmt: skip
+    kept = {name: entry for name, entry in parts.common.items() if name not in NOT_FOR_BLOCKS}
+    return read_common(here, replace(parts, common=kept), position, defaults=False)
 
 
 def _part(here: Here, parts: Parts, position: int) -> str:

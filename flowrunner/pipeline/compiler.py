@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, replace
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,20 @@ from flowrunner.model import Secret
 from flowrunner.pipeline.actions import LATER, SCOPE, not_yet
 from flowrunner.pipeline.encode import digest_of
 from flowrunner.pipeline.fit import Fitted
+from flowrunner.pipeline.git import Git
 from flowrunner.pipeline.here import Here
 from flowrunner.pipeline.ids import collect_ids
+from flowrunner.pipeline.include import Includes
 from flowrunner.pipeline.inputs import Given, Inputs, read_inputs
 from flowrunner.pipeline.language import PipelineKeys
+from flowrunner.pipeline.library import Library
 from flowrunner.pipeline.names import Known
+from flowrunner.pipeline.place import Place
 from flowrunner.pipeline.plan import Job, Plan
 from flowrunner.pipeline.problems import Problems
 from flowrunner.pipeline.scope import compile_scope
 from flowrunner.pipeline.secrets import read_secrets
+from flowrunner.pipeline.templates import compile_template
 from flowrunner.source import Document, Mapping, Node, Scalar, load
 
 
@@ -52,13 +58,15 @@ def compile(
     """
     document = load(path)
     problems = Problems()
+    problems.sources[document.name] = document.text
     given = Given(inputs or {}, inputs_file, environment or {})
     root = _root(problems, document)
     problems.raise_all()
     assert root is not None
     found = read_inputs(problems, root.get("inputs"), given, path.parent, complete=complete)
     secrets, warnings = read_secrets(problems, root.get("secrets"), secrets_file, given.environment, complete=complete)
-    plan = _Compiler(problems, document, root, path).compile(found, tuple(secrets), given.environment)
+    compiler = _Compiler(problems, document, root, path, given.environment)
+    plan = compiler.compile(found, tuple(secrets), given.environment, complete=complete)
     problems.raise_all()
     return Compiled(replace(plan, digest=digest_of(plan)), secrets, tuple(warnings))
 
@@ -74,38 +82,91 @@ def _root(problems: Problems, document: Document) -> Mapping | None:
 
 
 class _Compiler:
-    """One file on its way to a plan."""
+    """One pipeline on its way to a plan."""
 
-    def __init__(self, problems: Problems, document: Document, root: Mapping, path: Path) -> None:
+    def __init__(
+        self, problems: Problems, document: Document, root: Mapping, path: Path, environment: Map[str, str]
+    ) -> None:
         self._problems = problems
         self._document = document
         self._root = root
         self._path = path
+        fetchers = {"git": Git(environment)}
+        self._includes = Includes(problems, compile_template, self._included, fetchers)
 
-    def compile(self, inputs: Inputs, secrets: tuple[str, ...], environment: Map[str, str]) -> Plan:
+    def compile(self, inputs: Inputs, secrets: tuple[str, ...], environment: Map[str, str], *, complete: bool) -> Plan:
         """The plan, as far as there is one."""
-        keys = self._keys()
-        known = Known(inputs.types, secrets, collect_ids(self._problems, self._root))
-        fixed = {"inputs": inputs.values, "env": environment}
-        here = Here(self._problems, known, self._document.text, fixed)
-        entries = {str(key.value): (key, value) for key, value in self._root.entries if key.value in SCOPE}
-        scope = compile_scope(here, entries, self._root.get("steps"), self._root.entries[0][0].where)
+        keys = _keys(self._problems, self._document, self._root)
+        place = Place(self._path.absolute(), self._document.name)
+        library = self._includes.library(self._document, self._root, place)
         name = keys.get("name") or self._path.stem
+        jobs = self._jobs(name, library, inputs, secrets, environment)
+        library.check()
+        if not jobs and complete and library.declared:
+            what, advice = (
+                f"{self._path.name} has only templates: nothing in it runs by itself",
+                "include it, and call one",
+            )
+            self._problems.add(what, code="no-steps", where=self._root.where, help=advice)
         return Plan(
             file=self._path, name=name, description=keys.get("description"), inputs=inputs.values,
-            input_types=inputs.types, input_files=inputs.files, secrets=secrets, jobs=(Job(id=name, scope=scope),),
-            digest="", sources={self._document.name: self._document.text},
+            input_types=inputs.types, input_files=inputs.files, secrets=secrets, jobs=jobs, digest="",
+            sources=dict(self._problems.sources), includes=self._digests(),
         )  # fmt: skip
 
-    def _keys(self) -> Fitted[PipelineKeys]:
-        """The keys that only a pipeline has."""
-        kept: list[tuple[Scalar, Node]] = []
-        for key, value in self._root.entries:
-            if key.value in LATER:
-                not_yet(self._problems, key)
-            elif key.value not in SCOPE:
-                kept.append((key, value))
-        where = self._root.where
-        anchor = self._root.entries[0][0].where if self._root.entries else where
-        read = Here(self._problems, Known({}, (), {}), self._document.text, {}).fit
-        return read(PipelineKeys, Mapping(tuple(kept), where), "a pipeline", anchor=anchor)
+    def _jobs(
+        self, name: str, library: Library, inputs: Inputs, secrets: tuple[str, ...], environment: Map[str, str]
+    ) -> tuple[Job, ...]:
+        steps = self._root.get("steps")
+        if steps is None:
+            self._check_library(library)
+            return ()
+        known = Known(inputs.types, secrets, collect_ids(self._problems, self._root))
+        fixed = {"inputs": inputs.values, "env": environment}
+        here = Here(self._problems, known, self._document.text, fixed, library=library)
+        entries = {str(key.value): (key, value) for key, value in self._root.entries if key.value in SCOPE}
+        scope = compile_scope(here, entries, steps, self._root.entries[0][0].where)
+        return (Job(id=name, scope=scope),)
+
+    def _check_library(self, library: Library) -> None:
+        """A file without steps has templates, and nothing that only means something where steps are."""
+        anchor = self._root.entries[0][0].where if self._root.entries else self._root.where
+        if not library.declared:
+            what, advice = "a pipeline needs the key 'steps'", "What to do, in order"
+            self._problems.add(what, code="missing-key", where=anchor, help=advice)
+            return
+        for key, _ in self._root.entries:
+            if key.value in SCOPE or key.value in ("inputs", "secrets"):
+                what = f"a file with only templates has no key '{key.value}'"
+                advice = "give it to the templates, or add steps"
+                self._problems.add(what, code="unknown-key", where=key.where, help=advice)
+
+    def _included(self, document: Document) -> Mapping | None:
+        """The head of an included file."""
+        root = _root(self._problems, document)
+        if root is None or _keys(self._problems, document, root).model is None:
+            return None
+        if root.get("templates") is None:
+            what, advice = "this file has no templates", "only templates can be used of an included file"
+            self._problems.add(what, code="no-templates", where=root.where, help=advice)
+            return None
+        return root
+
+    def _digests(self) -> dict[str, str]:
+        """The digest of each included file, by what does not depend on where the pipeline's folder is."""
+        folder = self._path.absolute().parent
+        found = self._includes.digests.items()
+        return {(f"{p.pinned}{p.path}" if p.root else relpath(p.disk, folder)): digest for p, digest in found}
+
+
+def _keys(problems: Problems, document: Document, root: Mapping) -> Fitted[PipelineKeys]:
+    """The keys that only a file has."""
+    kept: list[tuple[Scalar, Node]] = []
+    for key, value in root.entries:
+        if key.value in LATER:
+            not_yet(problems, key)
+        elif key.value not in SCOPE:
+            kept.append((key, value))
+    anchor = root.entries[0][0].where if root.entries else root.where
+    read = Here(problems, Known({}, (), {}), document.text, {}).fit
+    return read(PipelineKeys, Mapping(tuple(kept), root.where), "a pipeline", anchor=anchor)

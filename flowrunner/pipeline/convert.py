@@ -10,14 +10,13 @@ from typing import Any
 
 from flowrunner.console.regexes import compiled
 from flowrunner.errors import PipelineError, PipelineErrors
-from flowrunner.model import Duration, Size, Version
+from flowrunner.model import Duration, Secret, Size, Type, Version
 from flowrunner.pipeline.explain import NOUNS, given
-from flowrunner.pipeline.language import InputType
 from flowrunner.pipeline.plan import FileFacts
 from flowrunner.source import parse, plain
 
 
-def from_text(text: str, kind: InputType, folder: Path) -> Any:
+def from_text(text: str, kind: Type, folder: Path) -> Any:
     """`text` from a command line or an environment as a value of `kind`; relative paths start at `folder`.
 
     Raises:
@@ -40,7 +39,7 @@ _NUMBERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
 }
 
 
-def from_data(value: Any, kind: InputType, folder: Path) -> Any:
+def from_data(value: Any, kind: Type, folder: Path) -> Any:
     """`value` from a file as a value of `kind`; relative paths start at `folder`.
 
     Raises:
@@ -88,6 +87,7 @@ _MAKERS: Mapping[str, tuple[type | tuple[type, ...], Callable[[Any, Path], Any]]
     "directory": ((str, Path), _path(Path.is_dir, "a directory")),
     "list": ((list, tuple), lambda value, _: list(value)),
     "map": (dict, lambda value, _: value),
+    "secret": (str, lambda value, _: Secret(value)),
 }
 
 

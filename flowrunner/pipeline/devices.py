@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Any
 
 from flowrunner import interfaces
 from flowrunner.errors import FlowrunnerError, PipelineError, Span, near
 from flowrunner.expressions import Expression
 from flowrunner.interface import Interface
-from flowrunner.pipeline.fit import Fitter, Read
+from flowrunner.pipeline.fit import Fitted, Fitter, Read
 from flowrunner.pipeline.inputs import entries
-from flowrunner.pipeline.language import DeviceKeys
+from flowrunner.pipeline.language import DeviceKeys, RoleKeys
 from flowrunner.pipeline.plan import DeviceRequest
 from flowrunner.pipeline.problems import Problems
 from flowrunner.source import Mapping, Node, Scalar
@@ -35,11 +36,40 @@ Roles = Map[str, Role]
 
 
 @cache
+def interfaces_by_name() -> Map[str, type[Interface]]:
+    """What a device can do, by the word for it."""
+    modules = [import_module(f"{interfaces.__name__}.{module.name}") for module in iter_modules(interfaces.__path__)]
+    members = [member for module in modules for member in vars(module).values()]
+    found = [m for m in members if isinstance(m, type) and issubclass(m, Interface) and "name" in vars(m)]
+    return {interface.name: interface for interface in found}
+
+
 def interface_names() -> frozenset[str]:
     """The words for what a device can do."""
-    modules = [import_module(f"{interfaces.__name__}.{module.name}") for module in iter_modules(interfaces.__path__)]
-    members = (member for module in modules for member in vars(module).values())
-    return frozenset(m.name for m in members if isinstance(m, type) and issubclass(m, Interface) and "name" in vars(m))
+    return frozenset(interfaces_by_name())
+
+
+def template_roles(problems: Problems, node: Node | None) -> Roles:
+    """The roles that a template asks its caller for, with what they must offer."""
+    found: dict[str, Role] = {}
+    for name, key, value in entries(problems, node, "devices", "what it must offer", "{requires: [console]}"):
+        label = f"the device '{name}'"
+        fitted = Fitter(problems, RoleKeys, value, lambda scalar, path: None, label=label, anchor=key).fit()
+        check_interfaces(problems, fitted, key)
+        found[name] = Role(name, key)
+        for position, word in enumerate(fitted.get("requires")):
+            if word in interfaces_by_name():
+                found[name].needs[("", (interfaces_by_name()[word],))] = fitted.places[("requires", position)]
+    return found
+
+
+def check_interfaces(problems: Problems, fitted: Fitted[Any], key: Span) -> None:
+    """Note what is required and is no interface."""
+    for position, interface in enumerate(fitted.get("requires")):
+        if interface not in interface_names():
+            place = fitted.places.get(("requires", position), key)
+            what = f"there is no interface '{interface}'"
+            problems.add(what, code="unknown-interface", where=place, help=near(interface, interface_names()))
 
 
 def declare_roles(problems: Problems, node: Node | None, around: Roles) -> Roles:
@@ -76,11 +106,7 @@ def _request(
     problems: Problems, name: str, key: Span, node: Mapping, role: Role, read: Read, known: Map[str, object]
 ) -> DeviceRequest:
     fitted = Fitter(problems, DeviceKeys, node, read, label=f"the device '{name}'", anchor=key).fit()
-    for position, interface in enumerate(fitted.get("requires")):
-        if interface not in interface_names():
-            place = fitted.places.get(("requires", position), key)
-            what = f"there is no interface '{interface}'"
-            problems.add(what, code="unknown-interface", where=place, help=near(interface, interface_names()))
+    check_interfaces(problems, fitted, key)
     return DeviceRequest(
         role=name, selector=_selector(problems, fitted.get("selector"), known),
         requires=tuple(fitted.get("requires")), duration=fitted.get("duration"), safe_state=fitted.get("safe_state"),

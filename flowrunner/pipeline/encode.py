@@ -16,6 +16,7 @@ from flowrunner.model import Duration, Size
 from flowrunner.pipeline.plan import (
     Background,
     Block,
+    Call,
     DeviceRequest,
     Job,
     Node,
@@ -47,6 +48,7 @@ def _body(plan: Plan) -> dict[str, Any]:
         "inputs": {name: _input(plan, name) for name in plan.input_types},
         "secrets": list(plan.secrets),
         "jobs": [_job(job) for job in plan.jobs],
+        **({"includes": dict(plan.includes)} if plan.includes else {}),
     }
 
 
@@ -61,16 +63,20 @@ def _input(plan: Plan, name: str) -> dict[str, Any]:
 
 
 def _job(job: Job) -> dict[str, Any]:
-    return {"id": job.id, "needs": list(job.needs), **_scope(job.scope)}
+    return {"id": job.id, "needs": list(job.needs), **_scope(job.scope, {})}
 
 
-def _scope(scope: Scope) -> dict[str, Any]:
+Roles = Mapping[str, str]
+"""What a role of a template is called outside of it."""
+
+
+def _scope(scope: Scope, roles: Roles) -> dict[str, Any]:
     return _without_empty(
         devices={request.role: _request(request) for request in scope.devices},
-        watch=[_watch(watch) for watch in scope.watch],
-        steps=[_node(node) for node in scope.steps],
-        rescue=[_node(node) for node in scope.rescue],
-        **{"finally": [_node(node) for node in scope.last]},
+        watch=[_watch(watch, roles) for watch in scope.watch],
+        steps=[_node(node, roles) for node in scope.steps],
+        rescue=[_node(node, roles) for node in scope.rescue],
+        **{"finally": [_node(node, roles) for node in scope.last]},
         timeout=_value(scope.timeout),
         finally_timeout=_value(scope.finally_timeout),
         queue_timeout=_value(scope.queue_timeout),
@@ -92,37 +98,53 @@ def _request(request: DeviceRequest) -> dict[str, Any]:
     }
 
 
-def _watch(watch: Watch) -> dict[str, Any]:
+def _watch(watch: Watch, roles: Roles) -> dict[str, Any]:
     return {
         "pattern": watch.pattern, "outcome": watch.outcome, "blame": watch.blame, "grace": _value(watch.grace),
-        "device": watch.device, "where": _place(watch.where),
+        "device": _device(watch.device, roles), "where": _place(watch.where),
     }  # fmt: skip
 
 
-def _node(node: Node) -> dict[str, Any]:
+def _node(node: Node, roles: Roles) -> dict[str, Any]:
     common = _without_empty(
         path=node.path, id=node.id, name=node.name, where=_place(node.where), condition=_value(node.condition),
         timeout=_value(node.timeout), idle_timeout=_value(node.idle_timeout), foreach=_value(node.foreach),
-        retry=_retry(node.retry) if node.retry else None, tags=list(node.tags),
+        retry=_retry(node.retry, roles) if node.retry else None, tags=list(node.tags),
     )  # fmt: skip
     common |= {"on_failure": node.on_failure, "severity": node.severity}
     if isinstance(node, StepNode):
-        return {**common, "action": node.action, **_action(node)}
+        return {**common, "action": node.action, **_action(node, roles)}
     if isinstance(node, Background):
         ready = node.ready and {"pattern": node.ready.pattern, "within": _value(node.ready.within)}
-        return {**common, "action": "background", "body": _node(node.body), "ready": ready}
+        return {**common, "action": "background", "body": _node(node.body, roles), "ready": ready}
     assert isinstance(node, Block)
-    return {**common, "action": node.action, "scope": _scope(node.scope)}
+    called: dict[str, Any] = {}
+    if isinstance(node, Call):
+        roles = {role: roles.get(mine, mine) for role, mine in node.roles.items()}
+        called = {**_call(node), "roles": roles} if roles else _call(node)
+    return {**common, "action": node.action, **called, "scope": _scope(node.scope, roles)}
 
 
-def _action(node: StepNode) -> dict[str, Any]:
+def _call(node: Call) -> dict[str, Any]:
+    return _without_empty(
+        template=node.template, defined=_place(node.defined), params=_value(node.values),
+        files={name: {"sha256": one.sha256, "size": one.size} for name, one in sorted(node.files.items())},
+    )  # fmt: skip
+
+
+def _action(node: StepNode, roles: Roles) -> dict[str, Any]:
     return {
-        "kind": node.kind, "interruptible": node.interruptible, "device": node.device,
+        "kind": node.kind, "interruptible": node.interruptible, "device": _device(node.device, roles),
         "params": _value(node.values), "outputs": dict(node.outputs),
     }  # fmt: skip
 
 
-def _retry(retry: Retry) -> dict[str, Any]:
+def _device(path: str | None, roles: Roles) -> str | None:
+    role, dot, part = (path or "").partition(".")
+    return f"{roles.get(role, role)}{dot}{part}" or None
+
+
+def _retry(retry: Retry, roles: Roles) -> dict[str, Any]:
     backoff = retry.backoff
     return {
         "attempts": retry.attempts,
@@ -132,7 +154,7 @@ def _retry(retry: Retry) -> dict[str, Any]:
             "jitter": backoff.jitter,
         },
         "attempt_timeout": _value(retry.attempt_timeout),
-        "between": [_node(node) for node in retry.between],
+        "between": [_node(node, roles) for node in retry.between],
     }  # fmt: skip
 
 

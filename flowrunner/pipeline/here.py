@@ -14,6 +14,7 @@ from flowrunner.expressions.names import Names
 from flowrunner.pipeline.defaults import Defaults
 from flowrunner.pipeline.devices import Roles, choose_device
 from flowrunner.pipeline.fit import Fitted, Fitter, Read
+from flowrunner.pipeline.library import Library
 from flowrunner.pipeline.marks import Path
 from flowrunner.pipeline.names import LOOP, Known
 from flowrunner.pipeline.problems import Problems
@@ -26,7 +27,8 @@ M = TypeVar("M", bound=BaseModel)
 class Here:
     """One place: its path, the roles and defaults of its scopes, and the names that are only there.
 
-    `source` is the text of the file; `fixed` are the names whose values are known before the run.
+    `source` is the text of the file, `library` the templates that can be called in it; `fixed` are the names whose
+    values are known before the run.
     """
 
     problems: Problems
@@ -37,6 +39,7 @@ class Here:
     roles: Roles = field(default_factory=dict)
     defaults: Defaults = field(default_factory=Defaults)
     local: Names = field(default_factory=dict)
+    library: Library | None = None
 
     def at(self, part: str) -> Here:
         """The place below, of which `part` is the name."""

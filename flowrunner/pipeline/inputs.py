@@ -14,7 +14,7 @@ from flowrunner.model import Type
 from flowrunner.pipeline.convert import facts, from_data, from_text
 from flowrunner.pipeline.fit import Fitter
 from flowrunner.pipeline.ids import NAMING, is_name
-from flowrunner.pipeline.language import InputKeys
+from flowrunner.pipeline.language import DeclaredKeys, InputKeys
 from flowrunner.pipeline.plan import FileFacts
 from flowrunner.pipeline.problems import Problems
 from flowrunner.source import Mapping, Node, load, plain
@@ -46,14 +46,17 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class _Declared:
+class Declared:
+    """An input as it is declared: the place of its name, and the default that is written there."""
+
     name: str
-    keys: InputKeys
+    keys: DeclaredKeys
     key: Span
     default: Node | None
 
     @property
     def required(self) -> bool:
+        """Whether a value must be given."""
         return self.default is None if self.keys.required is None else self.keys.required
 
 
@@ -62,7 +65,7 @@ def read_inputs(problems: Problems, node: Node | None, given: Given, folder: Pat
 
     Without `complete` a required input may be missing; there is no value for it then.
     """
-    found = _declarations(problems, node)
+    found = declarations(problems, node, InputKeys)
     reader = _Reader(problems, found, given, folder)
     declared = {name: one for name, one in found.items() if one is not None}
     values: dict[str, Any] = {}
@@ -85,19 +88,19 @@ def read_inputs(problems: Problems, node: Node | None, given: Given, folder: Pat
     return Inputs(values, types, {name: facts(path) for name, path in paths.items()} if not len(problems) else {})
 
 
-def _declarations(problems: Problems, node: Node | None) -> dict[str, _Declared | None]:
-    """Each declared input; None for one whose declaration is no good."""
-    found: dict[str, _Declared | None] = {}
+def declarations(problems: Problems, node: Node | None, kind: type[DeclaredKeys]) -> dict[str, Declared | None]:
+    """Each declared input with its keys, of `kind`; None for one whose declaration is no good."""
+    found: dict[str, Declared | None] = {}
     for name, key, value in entries(problems, node, "inputs", "a type", "{type: file, required: true}"):
         default = value.get("default")
-        fitted = Fitter(problems, InputKeys, value, lambda scalar, path: None, label=f"the input '{name}'", anchor=key)
+        fitted = Fitter(problems, kind, value, lambda scalar, path: None, label=f"the input '{name}'", anchor=key)
         keys = fitted.fit().model
         if keys and keys.required and default is not None:
             problems.add(
                 f"the input '{name}' is required, so its default is never used", code="bad-value",
                 where=default.where, help="leave out one of the two",
             )  # fmt: skip
-        found[name] = _Declared(name, keys, key, default) if keys else None
+        found[name] = Declared(name, keys, key, default) if keys else None
     return found
 
 
@@ -131,7 +134,7 @@ class _Reader:
                 f"there is no input '{name}'", code="unknown-input", where=where, help=near(name, declared)
             )
 
-    def value(self, one: _Declared) -> Any:
+    def value(self, one: Declared) -> Any:
         """The strongest value of one input, checked; MISSING when there is none."""
         name, kind, cwd = one.name, one.keys.type, Path.cwd()
         variable = f"FLOW_INPUT_{name.upper()}"
@@ -151,23 +154,29 @@ class _Reader:
             return self._checked(one, f"the default of '{name}'", place, lambda: from_data(data, kind, self._folder))
         return MISSING
 
-    def _checked(self, one: _Declared, what: str, where: Span, convert: Callable[[], Any]) -> Any:
+    def _checked(self, one: Declared, what: str, where: Span, convert: Callable[[], Any]) -> Any:
         try:
             value = convert()
-            self._choose(one, value)
+            choose(one.keys, value, self._folder)
         except ValueError as error:
             advice = PATHS if one.keys.type in ("file", "directory") else one.keys.description
             self._problems.add(f"{what} {error}", code="bad-input", where=where, help=advice)
             return None
         return value
 
-    def _choose(self, one: _Declared, value: Any) -> None:
-        if one.keys.choices is not None:
-            choices = [from_data(choice, one.keys.type, self._folder) for choice in one.keys.choices]
-            if value not in choices:
-                raise ValueError(f"is one of {', '.join(map(str, choices))}; got '{value}'")
-        if one.keys.pattern is not None and not _matches(one.keys.pattern, str(value)):
-            raise ValueError(f"must match {one.keys.pattern}, got '{value}'")
+
+def choose(keys: DeclaredKeys, value: Any, folder: Path) -> None:
+    """Check that a value is one of the choices, and matches the pattern; relative paths start at `folder`.
+
+    Raises:
+        ValueError: it is not, with the reason.
+    """
+    if keys.choices is not None:
+        choices = [from_data(choice, keys.type, folder) for choice in keys.choices]
+        if value not in choices:
+            raise ValueError(f"is one of {', '.join(map(str, choices))}; got '{value}'")
+    if keys.pattern is not None and not _matches(keys.pattern, str(value)):
+        raise ValueError(f"must match {keys.pattern}, got '{value}'")
 
 
 def _matches(pattern: str, text: str) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
 from flowrunner.errors import Blame, Span
 from flowrunner.expressions import Expression
 from flowrunner.interface import Interface
@@ -17,6 +19,14 @@ Value = Any
 """Plain data in which an `Expression` may stand for any scalar."""
 
 RetryReason = Literal["infra", "device", "timeout", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What tells one content of a file or a directory from another; the size is in bytes."""
+
+    sha256: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,18 +147,32 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block(Node):
-    """`group` or `lease`: a scope as a step."""
+    """`group`, `lease` or `call`: a scope as a step."""
 
-    action: Literal["group", "lease"]
+    action: Literal["group", "lease", "call"]
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
-class FileFacts:
-    """What tells one content of a file or a directory from another; the size is in bytes."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Block):
+    """A template at work: its steps see the inputs and the devices that the call gives them, and nothing else.
 
-    sha256: str
-    size: int
+    `template` is what the caller wrote, `defined` where it is declared. `values` are the inputs that the call gives,
+    `accepts` the model that they must fit, by which the others have their defaults. `paths` are the inputs that are a
+    file or a directory: relative ones start at `folder`, that of the caller's file; relative paths in the template's
+    own steps start at `home`. `roles` gives the role of the caller for each role of the template.
+    """
+
+    template: str
+    defined: Span
+    accepts: type[BaseModel]
+    values: Mapping[str, Value]
+    places: Mapping[tuple[str | int, ...], Span] = field(default_factory=dict)
+    paths: Mapping[str, Literal["file", "directory"]] = field(default_factory=dict)
+    files: Mapping[str, FileFacts] = field(default_factory=dict)
+    roles: Mapping[str, str]
+    folder: Path
+    home: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +204,9 @@ class Plan:
     input_files: Mapping[str, FileFacts] = field(default_factory=dict)
     """Digest and size of the inputs that are files or directories."""
 
+    includes: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each included file by what tells it from others, such as `lib/boot.yaml`."""
+
     def walk(self) -> Iterator[Node]:
         """Every node of every scope, parents first."""
         for job in self.jobs:
@@ -194,12 +221,22 @@ class Plan:
                 yield from node.scope.devices
 
 
-def walk(scope: Scope) -> Iterator[Node]:
-    """Every node of `scope`, parents first, in the order of the file."""
+def walk(scope: Scope, *, templates: bool = True) -> Iterator[Node]:
+    """Every node of `scope`, parents first, in the order of the file; those inside templates unless told otherwise."""
     for node in (*scope.steps, *scope.rescue, *scope.last):
-        yield node
-        if isinstance(node, Block):
-            yield from walk(node.scope)
-        elif isinstance(node, Background):
-            yield node.body
-        yield from node.retry.between if node.retry else ()
+        yield from _walk(node, templates)
+
+
+def _walk(node: Node, templates: bool) -> Iterator[Node]:
+    yield node
+    for child in below(node) if templates or not isinstance(node, Call) else ():
+        yield from _walk(child, templates)
+
+
+def below(node: Node) -> Iterator[Node]:
+    """The nodes right below `node`, in the order of the file."""
+    if isinstance(node, Block):
+        yield from (*node.scope.steps, *node.scope.rescue, *node.scope.last)
+    elif isinstance(node, Background):
+        yield node.body
+    yield from node.retry.between if node.retry else ()

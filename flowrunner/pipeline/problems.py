@@ -8,10 +8,16 @@ from flowrunner.errors import PipelineError, PipelineErrors, Span
 
 
 class Problems:
-    """Errors as they are found; the same one at the same place is kept once."""
+    """Errors as they are found; the same one at the same place is kept once.
+
+    `sources` is the text of each file by its name in spans, `chains` the places at which an included file was included,
+    the nearest first.
+    """
 
     def __init__(self) -> None:
         self._found: dict[tuple[Span | None, str, str], PipelineError] = {}
+        self.sources: dict[str, str] = {}
+        self.chains: dict[str, tuple[Span, ...]] = {}
 
     def __len__(self) -> int:
         return len(self._found)
@@ -27,6 +33,8 @@ class Problems:
 
     def take(self, error: PipelineError) -> None:
         """Note an error that was raised elsewhere."""
+        if error.where is not None:
+            error.included = self.chains.get(error.where.file, ())
         self._found.setdefault((error.where, error.code, error.what), error)
 
     def raise_all(self) -> None:
@@ -36,4 +44,4 @@ class Problems:
             PipelineErrors: something is.
         """
         if self._found:
-            raise PipelineErrors(self._found.values())
+            raise PipelineErrors(self._found.values(), self.sources)

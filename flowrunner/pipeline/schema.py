@@ -13,10 +13,14 @@ from flowrunner.pipeline.judge import judge
 from flowrunner.pipeline.language import (
     DefaultKeys,
     DeviceKeys,
+    IncludeKeys,
     InputKeys,
     PipelineKeys,
+    RoleKeys,
     ScopeKeys,
     SecretKeys,
+    TemplateInputKeys,
+    TemplateKeys,
     WatchKeys,
 )  # fmt: skip
 from flowrunner.pipeline.marks import key_of
@@ -37,9 +41,40 @@ def pipeline_schema() -> Schema:
     whole["properties"] |= scope | {
         "inputs": _named(definitions.model(InputKeys, "input"), PipelineKeys, "inputs"),
         "secrets": _named(definitions.model(SecretKeys, "secret"), PipelineKeys, "secrets"),
+        "include": _named(_include(definitions), PipelineKeys, "include"),
+        "templates": _named(_template(definitions, scope), PipelineKeys, "templates"),
         "steps": {"$ref": f"{REF}steps"},
     }
-    return finished("pipeline", {**whole, "definitions": definitions})
+    something = {"if": {"required": ["templates"]}, "else": {"required": ["steps"], "errorMessage": NOTHING}}
+    return finished("pipeline", {**whole, "allOf": [something], "definitions": definitions})
+
+
+NOTHING = "a pipeline has steps: what to do, in order; a library of templates has templates"
+
+
+def _include(definitions: Definitions) -> Schema:
+    """A path, or where else the file is."""
+    whole = definitions.add_fields(IncludeKeys)
+    whole["properties"]["digest"]["pattern"] = "^sha256:[0-9a-f]{64}$"
+    whole["oneOf"] = [{"required": [key]} for key in ("file", "git", "oci")]
+    definitions["pipeline.include"] = whole
+    path = {"type": "string", "description": "The path of a file; it starts at the folder of this one."}
+    return either(path, {"$ref": f"{REF}pipeline.include"})
+
+
+def _template(definitions: Definitions, scope: dict[str, Schema]) -> Schema:
+    whole = definitions.add_fields(TemplateKeys)
+    role = definitions.model(RoleKeys, "pipeline.role")
+    definitions["pipeline.role"]["properties"]["requires"]["items"]["enum"] = sorted(interface_names())
+    inputs = definitions.model(TemplateInputKeys, "pipeline.input")
+    whole["properties"] |= {key: value for key, value in scope.items() if key != "queue_timeout"} | {
+        "inputs": _named(inputs, TemplateKeys, "inputs"),
+        "devices": _named(role, TemplateKeys, "devices"),
+        "steps": {"$ref": f"{REF}steps"},
+    }
+    del whole["properties"]["queue_timeout"]
+    definitions["pipeline.template"] = whole
+    return {"$ref": f"{REF}pipeline.template"}
 
 
 def action_schema(name: str) -> Schema:

@@ -12,7 +12,8 @@ from flowrunner.model import Type
 from flowrunner.pipeline import plan
 from flowrunner.pipeline.actions import Parts, take_apart
 from flowrunner.pipeline.background import compile_background
-from flowrunner.pipeline.common import read_common
+from flowrunner.pipeline.call import compile_call
+from flowrunner.pipeline.common import read_block
 from flowrunner.pipeline.defaults import read_defaults
 from flowrunner.pipeline.devices import declare_roles, request_devices
 from flowrunner.pipeline.here import Here
@@ -24,8 +25,6 @@ from flowrunner.pipeline.steps import compile_step
 from flowrunner.source import Mapping, Node, Scalar, Sequence
 
 Entries = Map[str, tuple[Scalar, Node]]
-
-NOT_FOR_BLOCKS = {"kind", "idle_timeout", "interruptible", "device"}
 
 
 def compile_scope(here: Here, entries: Entries, steps: Node | None, anchor: Span) -> plan.Scope:
@@ -70,6 +69,8 @@ def _compile(here: Here, parts: Parts, position: int) -> plan.Node | None:
             return _block(here, parts, position)
         case "background":
             return compile_background(here, parts, position)
+        case "call":
+            return compile_call(here, parts, position, _between)
         case _:
             return compile_step(here, parts, position, _between)
 
@@ -81,14 +82,8 @@ def _between(steps: Node, here: Here) -> tuple[plan.Node, ...]:
 def _block(here: Here, parts: Parts, position: int) -> plan.Block:
     """`group` or `lease`: steps with keys of a scope beside them."""
     action = str(parts.action.value)
-    for key in NOT_FOR_BLOCKS & set(parts.common):
-        here.problems.add(
-            f"a {action} has no key '{key}'", code="unknown-key", where=parts.common[key][0].where,
-            help=f"give it to the steps inside: defaults: {{{key}: ...}}",
-        )  # fmt: skip
     entries, steps = _scope_of(here, parts)
-    kept = {name: entry for name, entry in parts.common.items() if name not in NOT_FOR_BLOCKS}
-    common = read_common(here, replace(parts, common=kept), position, defaults=False)
+    common = read_block(here, parts, position, "give it to the steps inside: defaults: {{{key}: ...}}")
     before = here.known.defined()
     scope = compile_scope(common.inner, entries, steps, parts.action.where)
     types: dict[str, Type] = {name: type_of_value(value) for name, value in scope.outputs.items()}

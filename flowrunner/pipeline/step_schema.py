@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from flowrunner.pipeline.editors import NAMES
+from flowrunner.pipeline.ids import NAME
 from flowrunner.pipeline.language import CommonKeys, ReadyKeys
 from flowrunner.pipeline.shapes import REF, Schema, either, shape
 
@@ -21,6 +23,8 @@ def add_step(definitions: Parts, actions: Parts, scope: Parts) -> None:
         definitions[name] = schema
     for name, schema in {**common, **only_scope}.items():
         definitions[f"step.{name}"] = schema
+    definitions["step.with"] = _with()
+    definitions["call.devices"] = _call_devices()
     definitions["step"] = _step([*actions, *blocks], common, only_scope)
     definitions["steps"] = _steps("steps", "What to do, in order.")
 
@@ -34,19 +38,22 @@ def _step(names: Iterable[str], common: Iterable[str], scope: Iterable[str]) -> 
     deeds = {name: {"$ref": REF + name} for name in names}
     keys = {name: {"$ref": f"{REF}step.{name}"} for name in common}
     scopes = {name: {"$ref": f"{REF}step.{name}"} for name in scope}
+    called = {"with": {"$ref": f"{REF}step.with"}, "devices": {"$ref": f"{REF}call.devices"}}
     undecided = {
-        **_closed({**deeds, **keys, **_hidden(scopes)}),
+        **_closed({**deeds, **keys, **_hidden({**scopes, "with": called["with"]})}),
         "if": {"propertyNames": {"enum": list(keys)}},
         "then": {"required": ["an action"], "errorMessage": "a step has exactly one action, such as power or expect"},
     }
     block = _closed({**_hidden(deeds), **keys, **scopes})
+    call = _closed({**_hidden(deeds), **keys, **called})
     action = {
-        **_closed({**_hidden(deeds), **keys, **_hidden(scopes)}),
+        **_closed({**_hidden(deeds), **keys, **_hidden({**scopes, "with": called["with"]})}),
         "allOf": [
             {
                 "patternProperties": {_any_of(scopes): False},
                 "errorMessage": "only group and lease have this key: put the step into a group",
-            }
+            },
+            {"properties": {"with": False}, "errorMessage": "only call has this key"},
         ],
     }
     return {
@@ -60,9 +67,26 @@ def _step(names: Iterable[str], common: Iterable[str], scope: Iterable[str]) -> 
         "else": {
             "if": {"anyOf": [{"required": ["group"]}, {"required": ["lease"]}]},
             "then": block,
-            "else": action,
+            "else": {"if": {"required": ["call"]}, "then": call, "else": action},
         },
     }
+
+
+def _with() -> Schema:
+    about = "The inputs of the template."
+    return {"title": "with", "type": "object", "description": about}
+
+
+def _call_devices() -> Schema:
+    """The devices of a call: names, where those of a lease are what must fill them."""
+    name: Schema = {
+        "type": "string",
+        "pattern": f"^{NAME.pattern}$",
+        "errorMessage": "the name of a device, from devices",
+    }
+    about = "For each device of the template one of those here; implied when it has the same name, or is the only one."
+    whole: Schema = {"title": "devices", "type": "object", "description": about, "propertyNames": NAMES}
+    return {**whole, "additionalProperties": name}
 
 
 def _closed(properties: Parts) -> Schema:
@@ -98,7 +122,7 @@ def _common(definitions: Parts) -> Parts:
 
 
 def _blocks(definitions: Parts, actions: Parts, scope: Parts) -> Parts:
-    """`group`, `lease` and `background`."""
+    """`group`, `lease`, `call` and `background`."""
     definitions["ready"], inner = shape(ReadyKeys)
     definitions.update(inner)
     commands: Parts = {name: {"$ref": REF + name} for name in ("run", "shell") if name in actions}
@@ -113,6 +137,13 @@ def _blocks(definitions: Parts, actions: Parts, scope: Parts) -> Parts:
             "properties": {"devices": scope["devices"], "steps": {"$ref": f"{REF}steps"}},
             "required": ["devices", "steps"],
             "additionalProperties": False,
+        },
+        "call": {
+            "title": "call",
+            "description": "A template: `boot` of this file, or `hil.boot` of the one that is included as `hil`.",
+            "type": "string",
+            "pattern": r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$",
+            "errorMessage": "call has the name of a template, such as boot or hil.boot",
         },
         "background": {
             "title": "background",

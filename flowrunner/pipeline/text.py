@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from flowrunner.expressions import Expression
-from flowrunner.pipeline.plan import Background, Block, DeviceRequest, Node, Plan, Retry, Scope, StepNode
+from flowrunner.pipeline.plan import Background, Block, Call, DeviceRequest, Node, Plan, Retry, Scope, StepNode
 
 Branch = tuple[str, list["Branch"]]
 
@@ -57,6 +57,7 @@ def _node(node: Node) -> Branch:
     if node.retry and node.retry.between:
         below.append(("between attempts", [_node(between) for between in node.retry.between]))
     action = node.action if isinstance(node, StepNode | Block) else "background"
+    action = f"call {node.template}" if isinstance(node, Call) else action
     return f"{node.path}: {action if node.name == node.id else node.name}" + "".join(
         f", {fact}" for fact in _facts(node)
     ), below

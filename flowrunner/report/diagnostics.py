@@ -46,6 +46,8 @@ def _text(error: FlowrunnerError, sources: Mapping[str, str], *, color: bool) ->
     lines = [f"{place}{red}{_label(error)}:{plain} {_lines(error.what)}"]
     excerpt = _excerpt(error.where, sources, help, color=color) if error.where else []
     lines += excerpt or ([f"  help: {help}"] if help else [])
+    if isinstance(error, PipelineError):
+        lines += [f"      included at {_flat(str(place))}" for place in error.included]
     if isinstance(error, BenchError | ExpectationError) and error.said:
         lines += [f"  | {_flat(line)}" for line in error.said.splitlines()]
     return "\n".join(lines)
@@ -110,6 +112,7 @@ def _facts(error: FlowrunnerError) -> dict[str, object]:
         "code": _code(error),
         "message": error.what,
         "help": error.help,
+        "included": [str(place) for place in error.included] if isinstance(error, PipelineError) else [],
     }
 
 

@@ -113,7 +113,7 @@ class Snapshot(Step):
         return () if "text" in given else cls.interfaces
 
     async def run(self, context: Context) -> SnapshotOutputs:
-        golden = context.path(f"snapshots/{self.name}{'.png' if self.text is None else '.txt'}")
+        golden = context.home / f"snapshots/{self.name}{'.png' if self.text is None else '.txt'}"
         wanted = await anyio.to_thread.run_sync(_content, golden)
         if context.update_snapshots:
             return await self._update(context, golden, await self._look(context))
@@ -220,4 +220,4 @@ def _replace(golden: Path, content: bytes) -> None:
 
 
 def _short(context: Context, golden: Path) -> str:
-    return str(golden.relative_to(context.folder))
+    return str(golden.relative_to(context.home))

@@ -52,7 +52,7 @@ class RecordingContext(Context):
     def __init__(
         self, folder: Path, device: Device | None = None, consoles: Mapping[str, ConsoleSession] | None = None
     ) -> None:
-        self.folder = folder
+        self.folder = self.home = folder
         self.work = folder / "work"
         self.work.mkdir(exist_ok=True)
         self.kept = folder / "artifacts"
