@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_type_hints
@@ -44,8 +44,8 @@ class Step(Model, ABC):
         """
 
     @classmethod
-    def wants(cls, given: Collection[str]) -> tuple[type[Interface], ...]:
-        """The interfaces of which the device must offer one, for a step with the parameters `given`."""
+    def wants(cls, given: Mapping[str, Any]) -> tuple[type[Interface], ...]:
+        """The interfaces of which the device must offer one, for a step with the parameters `given`, as written."""
         return cls.interfaces
 
     @classmethod

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from stat import S_ISREG
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
+
+T = TypeVar("T", bound=AbstractContextManager[Any, Any])
 
 
 class LeadsOut(PermissionError):
@@ -55,3 +60,19 @@ def open_inside(root: Path, name: str) -> BinaryIO:
     except BaseException:
         os.close(number)
         raise
+
+
+async def in_thread(opening: Callable[[], T]) -> T:
+    """What `opening` opens, in a thread; when we are cancelled meanwhile, it is closed as soon as it is open."""
+    opened = asyncio.ensure_future(asyncio.to_thread(opening))
+    try:
+        return await asyncio.shield(opened)
+    except asyncio.CancelledError:
+        opened.add_done_callback(_closed)
+        raise
+
+
+def _closed(opened: asyncio.Future[Any]) -> None:
+    if not opened.cancelled() and opened.exception() is None:
+        with opened.result():
+            pass

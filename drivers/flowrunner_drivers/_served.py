@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import tempfile
 from abc import abstractmethod
@@ -186,9 +187,9 @@ def _advice(error: OSError) -> str | None:
     match error:
         case PermissionError():
             return "ports below 1024 need root or CAP_NET_BIND_SERVICE; set port to a higher one, or to 0"
-        case OSError(errno=98):
+        case OSError(errno=errno.EADDRINUSE):
             return "something else listens there; set port to another one, or to 0 for any that is free"
-        case OSError(errno=99):
+        case OSError(errno=errno.EADDRNOTAVAIL):
             return "host must be an address of this machine"
         case _:
             return None

@@ -116,7 +116,7 @@ async def _connected(family: int, address: Any, kind: int) -> socket.socket:
         if kind == socket.SOCK_DGRAM:
             inner.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, QUEUE)
         elif family in (socket.AF_INET, socket.AF_INET6):
-            inner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            set_up(inner)
         if family == socket.AF_UNIX:
             await _connect_unix(inner, address)
         else:
@@ -125,6 +125,12 @@ async def _connected(family: int, address: Any, kind: int) -> socket.socket:
         inner.close()
         raise
     return inner
+
+
+def set_up(connection: socket.socket) -> None:
+    """Let small pieces go at once, and let the system notice a far end that vanished."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 async def _connect_unix(inner: socket.socket, path: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 
 from flowrunner.errors import BenchError
-from flowrunner.net.dial import QUEUE, resolve
+from flowrunner.net.dial import QUEUE, resolve, set_up
 from flowrunner.net.stream import SocketStream, at, why
 
 BACKLOG = 1024
@@ -46,7 +46,8 @@ async def listen_udp(host: str, port: int) -> socket.socket:
 
 
 async def _bound(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
-    (family, address), *_ = await resolve(host, port, kind=kind)
+    found = await resolve(host, port, kind=kind)
+    family, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)  # most mean that by `localhost`
     listener = socket.socket(family, kind)
     try:
         listener.setblocking(False)
@@ -121,7 +122,7 @@ async def accepted(listener: socket.socket, name: str) -> AsyncIterator[SocketSt
             await anyio.sleep(FULL_PAUSE)
         else:
             if inner.family != socket.AF_UNIX:
-                inner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                set_up(inner)
             yield SocketStream(inner, name)
 
 

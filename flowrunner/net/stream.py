@@ -40,6 +40,7 @@ class SocketStream:
             anyio.EndOfStream: the far end has sent all.
             BenchError: the connection broke.
         """
+        await self._let_others()
         while True:
             try:
                 data = self._socket.recv(READ)
@@ -50,7 +51,6 @@ class SocketStream:
                 raise self._broke(error) from error
             if not data and not self.datagrams:
                 raise anyio.EndOfStream
-            await self._let_others()
             return data
 
     async def send(self, data: bytes, /) -> None:
@@ -60,6 +60,7 @@ class SocketStream:
             Gone: the connection broke.
             BenchError: the datagram is too long.
         """
+        await self._let_others()
         left = memoryview(data)
         while True:
             try:
@@ -70,13 +71,13 @@ class SocketStream:
             except OSError as error:
                 raise self._broke(error) from error
             if not left:
-                return await self._let_others()
+                return
 
     async def _let_others(self) -> None:
-        """Give up the turn now and then, for a socket that is always ready; not cancellable, as we hold data."""
+        """Give up the turn now and then, and be cancelled then, also where the socket is always ready."""
         self._turns += 1
         if self._turns % TURNS == 0:
-            await anyio.lowlevel.cancel_shielded_checkpoint()
+            await anyio.lowlevel.checkpoint()
 
     async def send_eof(self) -> None:
         """Half close: the far end sees that no more comes. Datagrams have no such thing."""

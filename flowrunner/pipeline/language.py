@@ -177,7 +177,7 @@ class DeclaredKeys(Model):
 class InputKeys(DeclaredKeys):
     """A value that whoever starts the pipeline gives."""
 
-    type: InputType = "string"
+    type: InputType = "string"  # pyright: ignore[reportIncompatibleVariableOverride] # frozen, so narrower is fine
     """What the value is."""
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 import anyio
 from pydantic import Field
 
-from flowrunner.errors import ExpectationError
+from flowrunner.errors import BenchError, ExpectationError
 from flowrunner.interface import Interface
 from flowrunner.interfaces.network import Network
 from flowrunner.model import Duration, SecretText, Size
@@ -115,13 +115,15 @@ class Http(Step):
     """How large the body may be, unless it is saved."""
 
     @classmethod
-    def wants(cls, given: Collection[str]) -> tuple[type[Interface], ...]:
+    def wants(cls, given: Mapping[str, Any]) -> tuple[type[Interface], ...]:
         return cls.interfaces if "via" in given else ()
 
     async def run(self, context: Context) -> HttpOutputs:
-        # aiohttp takes 150 ms, which no other pipeline should pay.
-        from flowrunner_steps._http import Request, exchange
-
+        try:
+            from flowrunner_steps._http import Request, exchange  # aiohttp takes 150 ms
+        except ImportError as error:
+            what = f"http needs the package '{error.name}'"
+            raise BenchError(what, blame="infra", help="pip install 'flowrunner[http]'") from error
         network = context.use(Network, path=self.via) if self.via else None
         file = context.path(self.file) if self.file else None
         target = context.artifact(self.save, title=f"{self.method} {self.url}") if self.save else None

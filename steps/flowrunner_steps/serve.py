@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from glob import has_magic
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import anyio
 import anyio.to_thread
 
 from flowrunner.errors import BenchError
+from flowrunner.interface import Interface
 from flowrunner.interfaces.files import Files
 from flowrunner.interfaces.server import FILES, FileServer, HttpServer, TftpServer
 from flowrunner.model import Duration, Size
@@ -79,8 +80,13 @@ class Serve(Step):
     below: str = ""
     """The folder on the server that they are put into."""
 
+    @classmethod
+    def wants(cls, given: Mapping[str, Any]) -> tuple[type[Interface], ...]:
+        over = given.get("over")
+        return (TftpServer,) if over == "tftp" else (HttpServer,) if over == "http" else cls.interfaces
+
     async def run(self, context: Context) -> ServeOutputs:
-        place = context.locate({"tftp": TftpServer, "http": HttpServer, None: FileServer}[self.over])
+        place = context.locate(*self.wants({"over": self.over}))
         server, store = cast("FileServer", context.find(place)), cast("Files", context.find(f"{place}.{FILES}"))
         found = await anyio.to_thread.run_sync(self._found, context)
         names = [f"{self.below.strip('/')}/{name}".lstrip("/") for name in found]

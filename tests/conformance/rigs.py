@@ -97,6 +97,7 @@ RIGS = (
     Rig("console.serial", lambda _: {"url": "loop://"}),
     Rig("files.opendal", lambda folder: {"scheme": "fs", "kwargs": {"root": str(folder / "files")}}),
     Rig("http.server", lambda folder: {"root_dir": folder / "files", **FREE}),
+    Rig("files.opendal", lambda _: {"scheme": "memory"}),
     Rig("machine.qemu", lambda _: QEMU, boots=b"!ready> ", image=echo_disk(), marks=(pytest.mark.machine,)),
     Rig("machine.virtual", lambda _: {"boot_time": 0}, boots=b"login: ", methods={"echo": b"\n"}),
     Rig("network.dbus", lambda _: {"kind": "session"}, far_end=_bus, talk=LOGIN),

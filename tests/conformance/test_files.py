@@ -75,6 +75,16 @@ async def test_makes_and_deletes_folders(rig: Rig, path: str, tmp_path: Path) ->
 
 
 @over(Files)
+async def test_the_root_stays(rig: Rig, path: str, tmp_path: Path) -> None:
+    async with opened(rig, tmp_path) as bench:
+        files = bench.client(Files, path)
+        for attempt in (files.delete(""), files.delete("/"), files.remove_all(""), files.remove_all("x/..")):
+            with pytest.raises(BenchError, match="the root itself cannot be deleted"):
+                await attempt
+        assert (await files.stat("")).directory
+
+
+@over(Files)
 async def test_copies_and_renames(rig: Rig, path: str, tmp_path: Path) -> None:
     async with opened(rig, tmp_path) as bench:
         files = bench.client(Files, path)

@@ -1,5 +1,6 @@
 import gzip
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -178,3 +179,11 @@ async def test_a_network_that_leads_nowhere_says_where(tmp_path: Path) -> None:
     context = RecordingContext(tmp_path, device(web=TcpNetwork.make({"host": "127.0.0.1", "port": 9})))
     with pytest.raises(BenchError, match=r"127\.0\.0\.1:9.* cannot be reached"):
         await Http(url="http://dut/", via="web").run(context)
+
+
+async def test_without_its_package_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "flowrunner_steps._http", raising=False)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(BenchError, match="needs the package 'aiohttp'") as caught:
+        await Http(url="http://127.0.0.1:9/").run(RecordingContext(tmp_path))
+    assert caught.value.help == "pip install 'flowrunner[http]'"

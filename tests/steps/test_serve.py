@@ -10,7 +10,7 @@ import pytest
 
 from flowrunner.bench.bench import Bench
 from flowrunner.bench.config import load_exporter
-from flowrunner.errors import BenchError, PipelineError
+from flowrunner.errors import BenchError, PipelineError, PipelineErrors
 from flowrunner_steps.serve import Serve
 from tests.support.bench import execute
 from tests.support.context import RecordingContext
@@ -111,21 +111,34 @@ async def test_a_path_that_leads_out_of_the_server_is_refused(tmp_path: Path) ->
             await Serve(files={"../a": "a"}, over="tftp").run(context)
 
 
-def test_a_pipeline_serves_a_file_and_nothing_is_left_when_its_lease_ends(tmp_path: Path) -> None:
+def test_a_pipeline_serves_files_and_nothing_is_left_when_its_lease_ends(tmp_path: Path) -> None:
     (tmp_path / "image").write_bytes(b"image")
     (tmp_path / "srv").mkdir()
+    server = f"config: {{host: 127.0.0.1, port: 0, root_dir: {tmp_path}/srv}}"
     done = execute(
         tmp_path,
         """
 devices: {dut: board=any}
 steps:
+  - id: kernel
+    serve: {files: image, over: tftp, below: boot}
   - id: image
-    serve: image
+    serve: {files: image, over: http}
   - id: page
     http: ${{ steps.image.outputs.url }}
-  - assert: ${{ steps.page.outputs.body == 'image' }}
+  - assert: ${{ steps.page.outputs.body == 'image' and steps.kernel.outputs.path == 'boot/image' }}
 """,
-        export=f"{{web: {{type: http.server, config: {{host: 127.0.0.1, port: 0, root_dir: {tmp_path}/srv}}}}}}",
+        export=f"{{web: {{type: http.server, {server}}}, boot: {{type: tftp.server, {server}}}}}",
     )
     assert done.outcome == "passed", done.finished.result
     assert list((tmp_path / "srv").iterdir()) == []
+
+
+def test_two_servers_are_a_mistake_that_is_found_before_anything_runs(tmp_path: Path) -> None:
+    server = "config: {host: 127.0.0.1, port: 0}"
+    with pytest.raises(PipelineErrors, match=r"name one with device: dut\.web or dut\.boot"):
+        execute(
+            tmp_path,
+            "devices: {dut: board=any}\nsteps: [{serve: image}]\n",
+            export=f"{{web: {{type: http.server, {server}}}, boot: {{type: tftp.server, {server}}}}}",
+        )

@@ -122,7 +122,7 @@ MODULES = {
             async def snapshot(self) -> bytes:
                 return b"png"
         """,
-    "chatty": """
+    "verbose": """
         import asyncio
         import logging
         from collections.abc import AsyncIterator
@@ -134,7 +134,7 @@ MODULES = {
         log = logging.getLogger(__name__)
         library = logging.getLogger("a_library")
 
-        class Chatty(Driver[Config], Power):
+        class Verbose(Driver[Config], Power):
             @asynccontextmanager
             async def opened(self) -> AsyncIterator[None]:
                 log.info("opening")

@@ -18,8 +18,8 @@ OF_THE_RUN = frozenset({"id", "wall", "argv", "cwd", "pid", "exporters"})
 WAY = frozenset({"lease", "expires"})
 OFFSETS = frozenset({"start", "end", "bytes"})
 
-TOKEN = re.compile(r"F(LOW|%s)-[0-9a-f]{8}")
-"""The marks of the action `shell`, which are new for each command."""
+CHANCE = re.compile(r"(?<=FLOW-)[0-9a-f]{8}|(?<=F%s-)[0-9a-f]{8}|\b\d+\.\d{2}\b")
+"""What is new each time in texts: the marks of the action `shell`, and what `/proc/uptime` says."""
 
 
 def comparable(events: Sequence[Event], *, exact: bool = True) -> list[dict[str, Any]]:
@@ -47,6 +47,8 @@ def _without(event: Event, *, exact: bool) -> dict[str, Any]:
         dropped |= OF_THE_RUN
     elif event["event"] == "lease.acquired":
         dropped |= WAY
+    elif event["event"] == "console.closed":
+        dropped |= {"bytes"}
     elif not exact:
         dropped |= OFFSETS
     return {key: _plain(value) for key, value in event.items() if key not in dropped | TIMES}
@@ -54,7 +56,14 @@ def _without(event: Event, *, exact: bool) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items() if key not in TIMES}
+        return {key: _plain(item) for key, item in value.items() if key not in TIMES | MOMENTS}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    return TOKEN.sub("FLOW", value) if isinstance(value, str) else value
+    if isinstance(value, float) and not value.is_integer():
+        return "a time"  # or something else that was measured
+    return same_text(value) if isinstance(value, str) else value
+
+
+def same_text(text: str) -> str:
+    """A text without what is time or chance in it."""
+    return CHANCE.sub("*", text)

@@ -59,7 +59,9 @@ def reason(error: Exception) -> str:
     """The part of opendal's message that says why, without its context, which may hold what is secret."""
     if status := _status(error):
         return f"the server answered with status {status}"
-    lines = [line.strip() for line in str(error).splitlines()]
-    first = lines[0].rpartition("=> ")[2].partition(", source: ")[0] if lines else type(error).__name__
-    source = lines[lines.index("Source:") + 1 :] if "Source:" in lines else []
-    return f"{first}: {source[0].partition('(')[0].strip()}" if source else first
+    lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
+    first, _, source = lines[0].rpartition("=> ")[2].partition(", source: ")
+    if "Source:" in lines[:-1]:
+        source = lines[lines.index("Source:") + 1]
+    source = source.partition("(")[0].strip()
+    return f"{first}: {source}" if source else first

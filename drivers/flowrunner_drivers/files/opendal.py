@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from flowrunner.driver import Config, Driver
 from flowrunner.errors import BenchError
 from flowrunner_drivers._files.opening import operator
-from flowrunner_drivers._files.store import StoreFiles
+from flowrunner_drivers._files.tracked import TrackedFiles
 
 
 class OpendalFilesConfig(Config):
@@ -26,7 +26,7 @@ class OpendalFilesConfig(Config):
     """Whether what was written or made through this part is deleted when the exporter closes it."""
 
 
-class OpendalFiles(Driver[OpendalFilesConfig], StoreFiles):
+class OpendalFiles(Driver[OpendalFilesConfig], TrackedFiles):
     """Files beside the device, in any store that opendal knows.
 
     No path leads out of the root; below a folder of this host, neither does a link. Files of a folder are written
@@ -56,48 +56,20 @@ class OpendalFiles(Driver[OpendalFilesConfig], StoreFiles):
         if config.scheme == "fs" and not root:
             raise BenchError("a folder needs kwargs: {root: ...}", blame="config")
         self._root = Path(str(root)) if config.scheme == "fs" else None
-        self._created: dict[str, None] = {}
         self._operator: Any = None
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         self._operator = operator(self.config.scheme, self.config.kwargs)
-        self._created.clear()
+        self.track()
         try:
             yield
         finally:
             if self.config.remove_created_on_close:
-                await self._clean_up()
+                await self.clean_up()
 
     def operator(self) -> Any:
         return self._operator
 
     def root(self) -> Path | None:
         return self._root
-
-    def made(self, paths: Sequence[str]) -> None:
-        for path in paths:
-            self._created.setdefault(path)
-
-    def gone(self, path: str) -> None:
-        for created in tuple(self._created):
-            if created == path or created.startswith(f"{path}/"):
-                del self._created[created]
-
-    async def created(self) -> Sequence[str]:
-        return list(self._created)
-
-    async def register(self, path: str) -> None:
-        self.made([self._in(path)])
-
-    async def _clean_up(self) -> None:
-        """Delete what was created, the last first; a folder that others put something into stays."""
-        failed = []
-        for path in reversed(await self.created()):
-            try:
-                if not await self._is_folder(path) or not await self.list(path):
-                    await self.delete(path)
-            except BenchError as error:
-                failed.append(error.what)
-        if failed:
-            raise BenchError("not all that was created could be deleted: " + "; ".join(failed))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import os
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from aiohttp import ETag, web
 
-from flowrunner_drivers._rooted import LeadsOut, NotAFile, open_inside
+from flowrunner_drivers._rooted import LeadsOut, NotAFile, in_thread, open_inside
 from flowrunner_drivers.http._ranges import Unsatisfiable, part
 
 
@@ -21,7 +22,7 @@ async def download(request: web.Request, root: Path, path: str) -> web.StreamRes
         HTTPException: it cannot be had.
         ConnectionError: the client went away.
     """
-    file = await asyncio.to_thread(_opened, root, path)
+    file = await in_thread(partial(_opened, root, path))
     with file:
         about = os.fstat(file.fileno())
         response = web.StreamResponse()

@@ -61,11 +61,11 @@ async def listening(
             why = (refusal.text or "").strip()
             log.warning("HTTP: %s %s %s: %d, %s", request.remote, request.method, ascii(path), refusal.status, why)
             raise
-        except ConnectionError as problem:
+        except OSError as problem:
             log.warning("HTTP: %s %s %s broke off: %s", request.remote, request.method, ascii(path), problem)
             if request.transport:
                 request.transport.abort()
-            return web.Response(status=400)  # nobody is there to read it
+            return web.Response(status=500)  # nobody is there to read it
         log.info(
             "HTTP: %s %s %s: %d, %s in %s", request.remote, request.method, ascii(path), response.status,
             Size(moved(request, response)), Duration(monotonic() - start),

@@ -30,11 +30,14 @@ async def upload(
         raise web.HTTPBadRequest(text="only whole files can be written\n")
     if largest is not None and (request.content_length or 0) > largest:
         raise web.HTTPRequestEntityTooLarge(largest, request.content_length or 0)
+    if any(above.is_file() for above in place.parents):
+        raise web.HTTPConflict(text="a part of the path is a file\n")
     there = place.exists()
     try:
         await files.write(path, _body(request, largest, timeout))
     except BenchError as problem:
-        raise web.HTTPConflict(text=f"{problem.what}\n") from problem
+        refusal = web.HTTPInsufficientStorage if problem.blame == "infra" else web.HTTPConflict
+        raise refusal(text=f"{problem.what}\n") from problem
     response = web.Response(status=204 if there else 201)
     await response.prepare(request)
     await response.write_eof()

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from flowrunner.errors import BenchError
 from flowrunner.interfaces.server import HttpServer as HttpServerInterface
 from flowrunner.model import Seconds, Size
 from flowrunner_drivers._served import Listening, Server, ServerConfig
@@ -51,8 +52,12 @@ class HttpServer(Server[HttpServerConfig], HttpServerInterface):
     usual_port = 80
 
     async def listen(self, family: int, address: Any) -> Listening:
-        from flowrunner_drivers.http._site import listening  # aiohttp takes 150 ms
-
+        try:
+            from flowrunner_drivers.http._site import listening  # aiohttp takes 150 ms
+        except ImportError as error:
+            what = f"http.server needs the package '{error.name}'"
+            raise BenchError(what, blame="infra", help="pip install 'flowrunner[http]'") from error
         config = self.config
-        return await listening(self.files, family, address, uploads=config.uploads, largest=config.largest,
-                               timeout=config.timeout)  # fmt: skip
+        return await listening(
+            self.files, family, address, uploads=config.uploads, largest=config.largest, timeout=config.timeout
+        )

@@ -6,10 +6,12 @@ import asyncio
 import logging
 import socket
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
 from flowrunner.model import Duration, Size
+from flowrunner_drivers._rooted import in_thread
 from flowrunner_drivers.tftp._arrival import Arrival, answering
 from flowrunner_drivers.tftp._opening import opened
 from flowrunner_drivers.tftp._options import Limits
@@ -61,19 +63,19 @@ class Answer:
 
     async def _answer(self, sock: socket.socket, request: Request, rules: Rules) -> None:
         try:
-            content, agreed = await asyncio.to_thread(opened, request, rules.root, rules.limits, rules.absolute)
+            content = await in_thread(partial(opened, request, rules.root, rules.limits, rules.absolute))
         except Refusal as refusal:
             log.warning("TFTP: %s did not get %s: %s", self.arrival.who, self._name, refusal.text)
             sock.send(refusal.packet(), socket.MSG_DONTWAIT)
             return
         start = monotonic()
         with content:
-            transfer = self._transfer = Transfer(sock, content, agreed, rules.retries)
+            transfer = self._transfer = Transfer(sock, content, rules.retries)
             if await self._send(sock, transfer):
                 log.info(
                     "TFTP: %s got %s: %s (%d bytes) in %s, blksize %d, windowsize %d, %d packets sent again",
                     self.arrival.who, self._name, Size(content.size), content.size, Duration(monotonic() - start),
-                    agreed.blksize, agreed.windowsize, transfer.again,
+                    content.agreed.blksize, content.agreed.windowsize, transfer.again,
                 )  # fmt: skip
 
     async def _send(self, sock: socket.socket, transfer: Transfer) -> bool:

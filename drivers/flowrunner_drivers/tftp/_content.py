@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import BinaryIO, Self
 
+from flowrunner_drivers.tftp._options import Agreed
 from flowrunner_drivers.tftp._packets import HEADER, Op
 
-BATCH = 1 << 18
+BATCH = 1 << 19
 """Bytes that are read at once."""
 
 MOST = 512
@@ -15,9 +16,11 @@ MOST = 512
 
 
 class Content:
-    """What is sent of `file`, in blocks of `blksize` bytes. `size` is in bytes, as it is sent."""
+    """What is sent of `file`, as was agreed. `size` is in bytes, as it is sent."""
 
-    def __init__(self, file: BinaryIO, blksize: int) -> None:
+    def __init__(self, file: BinaryIO, agreed: Agreed) -> None:
+        blksize = agreed.blksize
+        self.agreed = agreed
         self.size = os.fstat(file.fileno()).st_size
         self._file = file
         self._blksize = blksize
@@ -60,8 +63,8 @@ class Content:
 class Netascii(Content):
     """A text as netascii. `size` grows as it is read."""
 
-    def __init__(self, file: BinaryIO, blksize: int) -> None:
-        super().__init__(file, blksize)
+    def __init__(self, file: BinaryIO, agreed: Agreed) -> None:
+        super().__init__(file, agreed)
         self.size = 0
         self._left = b""
         self._ended = False

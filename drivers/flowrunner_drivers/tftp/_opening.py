@@ -8,11 +8,11 @@ from typing import BinaryIO
 
 from flowrunner_drivers._rooted import LeadsOut, NotAFile, open_inside
 from flowrunner_drivers.tftp._content import Content, Netascii, netascii_size
-from flowrunner_drivers.tftp._options import Agreed, Limits, agree
+from flowrunner_drivers.tftp._options import Limits, agree
 from flowrunner_drivers.tftp._packets import Code, Refusal, Request
 
 
-def opened(request: Request, root: Path, limits: Limits, absolute: bool) -> tuple[Content, Agreed]:
+def opened(request: Request, root: Path, limits: Limits, absolute: bool) -> Content:
     """Open what is asked for, and agree on its options. Reads from the disk.
 
     Raises:
@@ -25,7 +25,7 @@ def opened(request: Request, root: Path, limits: Limits, absolute: bool) -> tupl
         else:
             size = netascii_size(file) if "tsize" in request.options else None
         agreed = agree(request.options, limits, size)
-        return (Netascii if request.netascii else Content)(file, agreed.blksize), agreed
+        return (Netascii if request.netascii else Content)(file, agreed)
     except BaseException:
         file.close()
         raise

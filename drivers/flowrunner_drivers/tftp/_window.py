@@ -10,6 +10,8 @@ from flowrunner_drivers.tftp._packets import HEADER, Op
 
 Packet = bytes | memoryview
 
+ACK = int(Op.ACK)
+
 NUMBERS = 1 << 16
 """Block numbers have 16 bits, and start again at 0."""
 
@@ -81,10 +83,12 @@ class Window:
         """With one block at a time: the ACK that is waited for, and the packet that follows; None when it is not so."""
         if self.size > 1 or self.sent != 1 or len(self._packets) < 2:
             return None
-        return HEADER.pack(Op.ACK, self.first % NUMBERS), self._packets[1]
+        return HEADER.pack(ACK, self.first % NUMBERS), self._packets[1]
 
-    def step(self) -> None:
-        """That ACK came, and that packet was sent."""
-        self._packets.popleft()
-        self.first += 1
-        self._reached = self.first + 1
+    def step(self) -> tuple[bytes, Packet] | None:
+        """That ACK came, and that packet was sent; then as `in_step`."""
+        packets = self._packets
+        packets.popleft()
+        first = self.first = self.first + 1
+        self._reached = first + 1
+        return (HEADER.pack(ACK, first % NUMBERS), packets[1]) if len(packets) > 1 else None

@@ -57,8 +57,8 @@ class Tftp(Server[TftpConfig], TftpServer):
     ```
 
     Without `host` it listens on the address that this host speaks to the rest of the world from, which is seldom the
-    network of the device. For a guest of QEMU's user network set `address: 10.0.2.2`, though that network answers TFTP
-    itself.
+    network of the device. For a guest of QEMU's user network: `{host: 127.0.0.1, address: 10.0.2.2, port: 0}`; port 69
+    is answered by that network itself.
     """
 
     aliases = ("jumpstarter_driver_tftp.driver.Tftp",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -50,13 +50,9 @@ class ForeignRemote(Remote):
         readiness = Readiness(self._channel, self.id, str(self.endpoint), claim)
         tasks = [asyncio.create_task(follow(self._channel, claim.on_log))] if claim.on_log else []
         try:
-            await readiness.awaited()
+            await self._ready(readiness, tasks)
             tasks.append(asyncio.create_task(readiness.watched(lease)))
             yield lease
-        except BenchError:
-            with anyio.move_on_after(LAST_WORDS, shield=True):
-                await asyncio.wait(tasks) if tasks else None
-            raise
         finally:
             for task in tasks:
                 task.cancel()
@@ -66,6 +62,15 @@ class ForeignRemote(Remote):
         for task in tasks:
             if not task.cancelled():
                 task.result()
+
+    async def _ready(self, readiness: Readiness, logging: Sequence[asyncio.Task[None]]) -> None:
+        """Wait until it is ready; when it never is, what it logs of that is told first."""
+        try:
+            await readiness.awaited()
+        except BenchError:
+            if logging:
+                await asyncio.wait(logging, timeout=LAST_WORDS)
+            raise
 
     def _with_clients(self, claim: Claim, guard: Callable[[], None]) -> Device:
         """The device with clients; parts with one home have one client."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,6 +20,10 @@ from flowrunner.remote.wire import REQUEST
 
 T = TypeVar("T")
 Metadata = Sequence[tuple[str, str]]
+
+BEHIND = "/jumpstarter.v1.ExporterService/GetStatus"
+BEHIND_LIMIT = 5.0
+"""A call that costs nothing, and the seconds that it may take."""
 
 LOST = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED)
 BROKE = "Internal error from Core"
@@ -60,6 +64,8 @@ async def opened_call(
     try:
         wire = ClientWire(rpc)
         answer = await wire.accepted()
+        if not answer:
+            await wire.accepted_for_sure(channel, metadata)
         async with FrameStream(wire, datagrams=datagrams).running() as stream:
             yield Call(stream, answer, rpc)
     finally:
@@ -82,6 +88,20 @@ class ClientWire:
         if self._rpc.done():
             raise refusal(await self._rpc.code(), await self._rpc.details())
         return {key: value for key, value in answer if isinstance(value, str)}
+
+    async def accepted_for_sure(self, channel: grpc.aio.Channel, metadata: Metadata) -> None:
+        """After metadata that says nothing: wait for the status, if there is one.
+
+        A refusal has no other metadata than an acceptance, and comes with its status in one; but gRPC tells of them one
+        after the other. It tells both before the answer to a call that is made now, whatever that answer is.
+
+        Raises:
+            BenchError: it is refused.
+        """
+        with suppress(grpc.aio.AioRpcError):
+            await channel.unary_unary(BEHIND)(b"", metadata=metadata, timeout=BEHIND_LIMIT)
+        if self._rpc.done():
+            raise refusal(await self._rpc.code(), await self._rpc.details())
 
     async def read(self) -> bytes | None:
         message = await self._unbroken(self._rpc.read())

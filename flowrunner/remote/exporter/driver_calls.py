@@ -13,7 +13,7 @@ from flowrunner.remote.exporter.operations import Operation, Operations
 from flowrunner.remote.exporter.refusal import Context, abort, checked, read
 from flowrunner.remote.later import framed, text
 from flowrunner.remote.values import from_value, to_value
-from flowrunner.remote.wire import Value, messages
+from flowrunner.remote.wire import messages
 
 SOME = str(uuid4())
 """The uuid of each answer: it must be there, and means nothing."""
@@ -24,7 +24,7 @@ RESULT = 2
 BEGINNING = text(1, SOME)
 """The bytes of an answer before its result."""
 
-NOTHING = BEGINNING + framed(RESULT, Value(null_value=0).SerializeToString())
+NOTHING = BEGINNING + framed(RESULT, to_value(None).SerializeToString())
 """An answer that says nothing."""
 
 

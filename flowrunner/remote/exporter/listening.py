@@ -34,7 +34,7 @@ def listens(
             help="add --tls-cert FILE --tls-key FILE, or --insecure for plain text that anyone on the way can read",
         )  # fmt: skip
     return [
-        Listen(address=address, passphrase=passphrase)
+        Listen(address=address)  # its mode says who may, and Jumpstarter's clients send no passphrase there
         if address.path
         else Listen(address=address, certificate=certificate, key=key, insecure=insecure, passphrase=passphrase)
         for address in found

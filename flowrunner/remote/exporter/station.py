@@ -16,6 +16,7 @@ from flowrunner.bench.config import Source
 from flowrunner.bench.part import Part, join
 from flowrunner.device import Device
 from flowrunner.errors import BenchError
+from flowrunner.remote.exporter.finishing import finished
 from flowrunner.remote.exporter.logs import Logs
 from flowrunner.remote.exporter.status import Status, Statuses
 from flowrunner.remote.exporter.turn import OPEN, Around, Busy, Turn, Waiting
@@ -59,6 +60,7 @@ class Station:
         self.logs = Logs()
         self.turn: Turn | None = None
         self._open_turn: Turn | None = None
+        self._beginning: asyncio.Task[None] | None = None
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._salt = uuid4()
         self._queue: list[Turn] = []
@@ -83,11 +85,13 @@ class Station:
             try:
                 await self._fresh.wait()
                 if not keeping.done():
-                    await self._begin_open()
+                    await self._start_open()
                     yield
             finally:
                 if self.turn:
                     self.turn.end("the exporter was stopped")
+                if self._beginning:
+                    self._beginning.cancel()
                 with anyio.CancelScope(shield=True):
                     await self._end_open()
                     self.statuses.set(Status.OFFLINE, "the exporter stops")
@@ -131,8 +135,7 @@ class Station:
                 yield turn
             finally:
                 turn.end("the lease has ended")
-                with anyio.CancelScope(shield=True):
-                    await self._end(turn)
+                await finished(self._end(turn))
 
     @asynccontextmanager
     async def _had(self, turn: Turn, waiting: Waiting, *, shown: bool = False) -> AsyncIterator[None]:
@@ -142,24 +145,23 @@ class Station:
         """
         await self._queued(turn, waiting)
         try:
-            await self._end_open()
+            await finished(self._end_open())
             yield
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._opened_afresh()
-                if shown:
-                    self.statuses.set(Status.AVAILABLE, "the session has ended")
-                    await anyio.sleep(SEEN)
-                self.turn = None
-                self._move()
-                if not self._queue:
-                    await self._begin_open()
+            await finished(self._handed_back(shown))
 
-    async def _opened_afresh(self) -> None:
+    async def _handed_back(self, shown: bool) -> None:
         self._fresh = anyio.Event()
         self._reopen.set()
         self._move()
         await self._fresh.wait()
+        if shown:
+            self.statuses.set(Status.AVAILABLE, "the session has ended")
+            await anyio.sleep(SEEN)
+        self.turn = None
+        self._move()
+        if not self._queue:
+            await self._start_open()
 
     async def _begin(self, turn: Turn) -> None:
         assert self._bench is not None
@@ -174,17 +176,26 @@ class Station:
         if self.around:
             await self.around.end(turn)
 
-    async def _begin_open(self) -> None:
-        """From now on everyone may use it, unless it is being closed."""
-        if self.statuses.now.status is Status.OFFLINE:
-            return
-        turn = self._open_turn = Turn(id=OPEN, owner="everyone", shared=True)
+    async def _start_open(self) -> None:
+        """Begin the time in which everyone may use it, unless it is being closed. A hook runs while clients wait."""
+        if self.statuses.now.status is not Status.OFFLINE:
+            turn = self._open_turn = Turn(id=OPEN, owner="everyone", shared=True)
+            self._beginning = asyncio.create_task(self._begin_open(turn))
+            await asyncio.sleep(0)  # without a hook it has begun now
+
+    async def _begin_open(self, turn: Turn) -> None:
         try:
             await self._begin(turn)
         except BenchError as error:
             log.error("nobody can use the bench: %s", error.what)
 
+    async def begun(self) -> None:
+        """Wait until everyone may use it, or somebody has it, or it is clear that nobody can."""
+        if self._beginning:
+            await asyncio.wait((self._beginning,))
+
     async def _end_open(self) -> None:
+        await self.begun()
         turn, self._open_turn = self._open_turn, None
         if turn:
             await self._end(turn)

@@ -77,6 +77,19 @@ async def test_a_folder_does_all_and_appends(tmp_path: Path) -> None:
             await files.presign_read("log")
 
 
+async def test_a_file_that_is_replaced_keeps_its_owner_and_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "script").write_text("old")
+    (tmp_path / "script").chmod(0o755)
+    if os.geteuid() == 0:
+        os.chown(tmp_path / "script", 65534, 65534)
+    before = (tmp_path / "script").stat()
+    async with store("fs", root=str(tmp_path)) as files:
+        await files.write_bytes("script", b"new")
+    after = (tmp_path / "script").stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert (tmp_path / "script").read_text() == "new"
+
+
 async def test_a_link_leads_nowhere_out(tmp_path: Path) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
     for folder in (root / "in", outside):

@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 import anyio
 import pytest
 
+from flowrunner.errors import BenchError
 from flowrunner_drivers.http.server import HttpServer
 
 pytestmark = pytest.mark.anyio
@@ -298,3 +300,27 @@ async def test_it_is_reached_over_ipv6(tmp_path: Path) -> None:
     async with served(tmp_path, host="::1") as server:
         assert server.url == f"http://[::1]:{server.port}/"
         assert (await curl(f"{server.url}file", "-g")).body == CONTENT
+
+
+async def test_without_its_package_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "flowrunner_drivers.http._site", raising=False)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(BenchError, match="needs the package 'aiohttp'") as caught:
+        async with served(tmp_path):
+            pass
+    assert caught.value.help == "pip install 'flowrunner[http]'"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a disk that is full is mounted by root")
+async def test_a_disk_that_is_full_is_said_and_no_half_file_is_left(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "new").write_bytes(CONTENT[:2_000_000])
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4M", "tmpfs", tmp_path / "root"], check=True)
+    try:
+        async with served(tmp_path, uploads=True) as server:
+            answer = await curl(f"{server.url}new", "-T", tmp_path / "new")
+            assert [path.name for path in server.root.iterdir()] == ["file"]
+    finally:
+        subprocess.run(["umount", "-l", tmp_path / "root"], check=True)
+    assert answer.status == 507
+    assert b"No space left" in answer.body

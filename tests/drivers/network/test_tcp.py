@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+import threading
 
 import anyio
 import pytest
@@ -152,6 +153,35 @@ async def test_what_is_not_read_makes_the_sender_wait_and_others_go_on() -> None
                     await stuffed.send(bytes(1 << 20))
             assert limit.cancelled_caught
             assert await target.request(b"still alive") == b"still alive"
+
+
+async def test_a_stream_that_is_always_ready_can_be_cancelled_and_lets_others_work() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sink = threading.Thread(target=_swallow, args=(listener,))
+        sink.start()
+        ticks = 0
+        async with network("127.0.0.1", listener.getsockname()[1]).connect() as stream:
+            with anyio.move_on_after(0.3) as limit:
+                async with anyio.create_task_group() as tasks:
+
+                    async def tick() -> None:
+                        nonlocal ticks
+                        while True:
+                            await anyio.sleep(0.001)
+                            ticks += 1
+
+                    tasks.start_soon(tick)
+                    while True:
+                        await stream.send(b"x")
+        sink.join()
+    assert limit.cancelled_caught
+    assert ticks > 10
+
+
+def _swallow(listener: socket.socket) -> None:
+    with listener.accept()[0] as connection:
+        while connection.recv(1 << 20):
+            pass
 
 
 async def test_a_thousand_streams_at_once_each_get_their_own() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowrunner_drivers.tftp._content import Content, Netascii, netascii_size
-from flowrunner_drivers.tftp._options import Limits, agree
+from flowrunner_drivers.tftp._options import Agreed, Limits, agree
 from flowrunner_drivers.tftp._packets import Refusal, Request, error, oack, read
 from flowrunner_drivers.tftp._window import Ack, Window
 
@@ -54,7 +54,7 @@ def test_packets_hold_the_file_and_the_last_is_not_full(data: bytes, blksize: in
             file.write(data)
             file.seek(0)
             size = netascii_size(file) if kind is Netascii else len(data)
-            content, made = kind(file, blksize), []
+            content, made = kind(file, Agreed({}, blksize)), []
             while not content.ended:
                 made += [bytes(packet) for packet in content.packets()]
         assert b"".join(packet[4:] for packet in made) == wanted
@@ -63,7 +63,7 @@ def test_packets_hold_the_file_and_the_last_is_not_full(data: bytes, blksize: in
         assert all(len(packet) == blksize + 4 for packet in made[:-1]) and len(made[-1]) < blksize + 4
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.data(), st.integers(1, 20), st.integers(0, 200_000))
 def test_a_window_never_loses_nor_skips_a_block(data: st.DataObject, size: int, first: int) -> None:
     count = 60

@@ -14,8 +14,13 @@ from typing import Any
 
 import pytest
 
+from flowrunner.bench.bench import Bench
+from flowrunner.bench.config import load_exporter
 from flowrunner.errors import BenchError
+from flowrunner.interfaces.files import Files
+from flowrunner.interfaces.server import HttpServer, TftpServer
 from flowrunner_drivers.tftp.server import Tftp
+from tests.support.lossy import Lossy
 
 pytestmark = pytest.mark.anyio
 
@@ -172,6 +177,20 @@ async def test_atftp_gets_a_file_in_windows(tmp_path: Path, window: int, caplog:
 
 
 @ATFTP
+@pytest.mark.parametrize("window", [1, 8])
+async def test_atftp_gets_a_file_over_a_bad_network(tmp_path: Path, window: int) -> None:
+    async with served(tmp_path, timeout=0.05, retries=50) as server:
+        (server.root / "file").write_bytes(CONTENT)
+        lossy = Lossy((server.host, server.port), seed=7, lose=0.05, double=0.05, delay=0.05)
+        async with lossy.running() as (host, port):
+            options = ("--option", "blksize 1468", "--option", f"windowsize {window}")
+            done = await run("atftp", *options, "-g", "-r", "file", "-l", tmp_path / "got", host, port)
+    assert done.returncode == 0, done.stdout
+    assert lossy.lost > 5
+    assert (tmp_path / "got").read_bytes() == CONTENT
+
+
+@ATFTP
 async def test_many_get_files_at_once(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
         for number in range(12):
@@ -189,9 +208,9 @@ async def test_a_file_beyond_the_last_block_number_arrives_whole(tmp_path: Path)
     blocks = os.urandom(1 << 16)
     async with served(tmp_path) as server:
         with (server.root / "long").open("wb") as file:  # 66 600 blocks: the numbers start again at 0
-            for _ in range(65):
+            for _ in range(33):
                 file.write(blocks)
-        await curl(await server.driver.url("long"), tmp_path / "got", "--tftp-blksize", 64)
+        await curl(await server.driver.url("long"), tmp_path / "got", "--tftp-blksize", 32)
         assert (tmp_path / "got").read_bytes() == (server.root / "long").read_bytes()
 
 
@@ -263,3 +282,25 @@ async def settled(server: Served) -> None:
     listener: Any = server.driver._listening
     while listener._tasks:
         await asyncio.wait(listener._tasks)
+
+
+def test_the_file_of_a_jumpstarter_exporter_builds_it(tmp_path: Path) -> None:
+    (tmp_path / "exporter.yaml").write_text("""
+apiVersion: jumpstarter.dev/v1alpha1
+kind: ExporterConfig
+export:
+  tftp:
+    type: jumpstarter_driver_tftp.driver.Tftp
+    config: {root_dir: /var/lib/tftpboot, host: 127.0.0.1, port: 6969, remove_created_on_close: false}
+  http:
+    type: jumpstarter_driver_http.driver.HttpServer
+    config: {root_dir: www, host: 127.0.0.1, port: 8080, timeout: 600}
+""")
+    device = Bench(load_exporter(tmp_path / "exporter.yaml"), "dut").device()
+    assert device.find(TftpServer) == "tftp" and device.find(HttpServer) == "http"
+    assert device.at("tftp.storage").offers(Files) and device.at("http.storage").offers(Files)
+
+
+def test_a_part_named_storage_is_its_own(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="has a part 'storage' already"):
+        Tftp.make({}, {"storage": Tftp.make({})})

@@ -15,7 +15,7 @@ from tests.support.bench import execute
 
 pytestmark = pytest.mark.usefixtures("events")
 
-CHATTY = "exporters: {one: {labels: {n: one}, export: {power: {type: acme/chatty}}}, two: {labels: {n: two}, export: {p: {type: acme/chatty}}}}"
+VERBOSE = "exporters: {one: {labels: {n: one}, export: {power: {type: acme/verbose}}}, two: {labels: {n: two}, export: {p: {type: acme/verbose}}}}"
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def root() -> Iterator[None]:
 @pytest.mark.anyio
 async def test_each_line_comes_with_its_driver_and_the_call(lab: Make) -> None:
     lines: list[DeviceLog] = []
-    async with lease(lab(CHATTY), request("a", "n=one"), request("b", "n=two"), on_log=lines.append) as leases:
+    async with lease(lab(VERBOSE), request("a", "n=one"), request("b", "n=two"), on_log=lines.append) as leases:
         power = cast("Power", leases["a"].device.at("power").client)
         logging.getLogger("elsewhere").info("not a driver's")
         await power.on()
@@ -69,7 +69,7 @@ finally:
 
 
 def test_they_are_in_the_journal_and_warnings_are_shown(tmp_path: Path) -> None:
-    export = "{power: {type: acme/chatty}}"
+    export = "{power: {type: acme/verbose}}"
     done = execute(tmp_path, PIPELINE, export=export, FLOW_SECRET_PIN="from a thread")
     logs = done.of("device.log")
     assert (
@@ -92,8 +92,8 @@ def test_what_nobody_listens_to_is_printed_as_python_does(
 ) -> None:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     pipeline = "\ndevices: {dut: board=any}\nsteps:\n  - power: on\n"
-    monkeypatch.setattr("acme_drivers.chatty.Chatty.on", _complain)
-    execute(tmp_path, pipeline, export="{power: {type: acme/chatty}}")
+    monkeypatch.setattr("acme_drivers.verbose.Verbose.on", _complain)
+    execute(tmp_path, pipeline, export="{power: {type: acme/verbose}}")
     assert capsys.readouterr().err == "somebody else's\n"
 
 

@@ -30,7 +30,7 @@ from tests.flowrunner.lab.test_static import lease, request
 pytestmark = pytest.mark.anyio
 
 SWITCH = "{metadata: {name: far, labels: {made: there}}, export: {power: {type: acme/switch, config: {name: far}}}}"
-CHATTY = "{metadata: {name: far}, export: {power: {type: acme/chatty}}}"
+VERBOSE = "{metadata: {name: far}, export: {power: {type: acme/verbose}}}"
 
 
 @dataclass
@@ -181,7 +181,7 @@ async def test_drivers_log_into_the_run_from_there_as_they_do_from_here(tmp_path
                 logging.getLogger("elsewhere").info("not a driver's")
         return [line for line in lines if line.message not in ("opening", "closing")]
 
-    async with serving(tmp_path, CHATTY):
+    async with serving(tmp_path, VERBOSE):
         there = await logged(lab(tmp_path))
     here = await logged(discover(tmp_path / "p.yaml", exporters=[str(tmp_path / "far.yaml")], environment={}))
     key = lambda line: (line.call, line.message)  # noqa: E731

@@ -225,3 +225,43 @@ async def test_two_hundred_connections_through_one_forward_lose_nothing() -> Non
                 tasks.start_soon(work, number)
         assert (forward.accepted, forward.broken, forward.open) == (200, 0, 0)
     assert answers == [True] * 200
+
+
+async def test_the_answer_of_a_server_that_refuses_an_upload_arrives() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(100_000)
+        writer.write(b"413 too large")
+        await writer.drain()
+        writer.close()
+
+    async def upload() -> None:
+        with suppress(anyio.BrokenResourceError):
+            while True:
+                await stream.send(bytes(65536))
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    forward = forward_tcp(to("127.0.0.1", server.sockets[0].getsockname()[1]))
+    async with forward as door, through(door) as stream, anyio.create_task_group() as tasks:
+        tasks.start_soon(upload)
+        assert await stream.receive() == b"413 too large"
+        tasks.cancel_scope.cancel()
+    server.close()
+
+
+async def test_a_client_that_is_gone_ends_what_a_far_end_goes_on_to_say() -> None:
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while True:
+                writer.write(bytes(65536))
+                await writer.drain()
+
+    server = await asyncio.start_server(flood, "127.0.0.1", 0)
+    told: list[FlowrunnerError] = []
+    async with forward_tcp(to("127.0.0.1", server.sockets[0].getsockname()[1]), on_error=told.append) as forward:
+        async with through(forward) as stream:
+            await stream.receive()
+        with anyio.fail_after(5):
+            while forward.open:
+                await anyio.sleep(0.001)
+    assert len(told) == 1
+    server.close()

@@ -13,6 +13,7 @@ from typing import TypeVar, cast
 
 import anyio
 import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
 
 from flowrunner.errors import BenchError
 from flowrunner.interface import Interface
@@ -189,7 +190,7 @@ def test_a_client_that_is_killed_leaves_the_device_safe_and_free(tmp_path: Path,
             command = [sys.executable, "-c", CLIENT, str(exporter.endpoint.address), str(grace)]
             async with await anyio.open_process(command, stdin=None, stderr=None) as client:
                 assert client.stdout
-                assert await client.stdout.receive() == b"on\n"
+                assert await BufferedByteReceiveStream(client.stdout).receive_until(b"\n", 10) == b"on"
                 assert exporter.station.turn
                 client.send_signal(signal.SIGKILL)
                 await until_free(exporter, 15)

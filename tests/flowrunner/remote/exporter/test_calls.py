@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from flowrunner.bench.config import load_exporter
 from flowrunner.remote.address import Address
 from flowrunner.remote.endpoint import Listen
-from flowrunner.remote.exporter import server
+from flowrunner.remote.exporter import server, station
 from flowrunner.remote.exporter.server import serving
 from flowrunner.remote.exporter.station import Station
 from flowrunner.remote.exporter.status import Status
@@ -31,7 +31,7 @@ SERVICE = "/jumpstarter.v1.ExporterService/"
 BENCH = """
 export:
   power: {type: power.virtual, config: {interval: 0}}
-  slow: {type: power.virtual, config: {faults: [{call: 'on', delay: 0.5}, {call: 'off', hang: true}]}}
+  slow: {type: power.virtual, config: {faults: [{call: 'on', delay: 0.5, times: null}, {call: 'off', hang: true, times: null}]}}
   board: {type: machine.virtual, config: {boot_time: 0}}
   host: {type: shell.command, config: {methods: {say: 'echo "$1"', forever: 'while echo x; do sleep 0.01; done'}}}
 """
@@ -64,11 +64,11 @@ class Served:
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[Served]:
     (folder / "exporter.yaml").write_text(BENCH)
-    station = Station(load_exporter(folder / "exporter.yaml"), "bench")
+    found = Station(load_exporter(folder / "exporter.yaml"), "bench")
     address = Address(path=folder / "s")
     channel = grpc.aio.insecure_channel(address.target)
-    async with station.opened(), serving(station, [Listen(address=address)]), channel:
-        yield Served(station, channel)
+    async with found.opened(), serving(found, [Listen(address=address)]), channel:
+        yield Served(found, channel)
 
 
 @pytest.mark.anyio
@@ -219,7 +219,7 @@ METHODS = (
     "",
     "\x00",
 )
-RPCS = ("GetReport", "DriverCall", "StreamingDriverCall", "LogStream", "GetStatus", "Reset", "Nothing")
+RPCS = ("GetReport", "DriverCall", "StreamingDriverCall", "LogStream", "GetStatus", "EndSession", "Reset", "Nothing")
 plain = st.recursive(
     st.none()
     | st.booleans()
@@ -235,10 +235,14 @@ sent = st.tuples(st.sampled_from(PARTS), st.sampled_from(METHODS), st.lists(plai
 @given(st.lists(st.tuples(st.sampled_from(RPCS), sent), min_size=25, max_size=25))
 @settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
 def test_nothing_that_is_sent_breaks_it_or_is_a_defect(
-    tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture, attempts: list[tuple[str, Any]]
+    tmp_path_factory: pytest.TempPathFactory,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    attempts: list[tuple[str, Any]],
 ) -> None:
     """Random bytes, and messages that are right with arguments that are not: no traceback here, none there."""
     caplog.clear()
+    monkeypatch.setattr(station, "SEEN", 0.05)
 
     async def attempt(one: Served, rpc: str, what: Any) -> None:
         request = what if isinstance(what, bytes) else one.request(what[0], what[1], *what[2])

@@ -43,6 +43,7 @@ async def station(folder: Path, **hooks: str) -> AsyncIterator[Station]:
     found = Station(load_exporter(file), "bench")
     found.around = Hooks(found, folder, serving_turn)
     async with found.opened():
+        await found.begun()
         yield found
 
 
@@ -75,6 +76,7 @@ async def test_they_run_around_a_lease_and_see_whose_it_is(tmp_path: Path) -> No
 
         await leased(found, work)
         assert "after for alice" in lines(found, "after_lease")
+        await found.begun()
         assert found.statuses.now.status is Status.LEASE_READY
 
 
@@ -174,12 +176,13 @@ async def test_the_end_of_a_session_runs_both_and_opens_the_drivers_afresh(tmp_p
     async with station(tmp_path, beforeLease="script: echo before", afterLease="script: echo after") as found:
         first, seen = found.open_device, [found.statuses.now.status]
         ending = asyncio.create_task(found.end_session())
-        while not ending.done():
+        while not ending.done() or not found.statuses.ready:
             stand = found.statuses.now
             if stand.status is not seen[-1]:
                 seen.append(stand.status)
             await asyncio.sleep(0)
         await ending
+        await found.begun()
         seen.append(found.statuses.now.status)
         told = [(said.source, said.message) for said in found.logs.kept if said.source != "system"]
         assert found.open_device is not first
@@ -190,12 +193,62 @@ async def test_the_end_of_a_session_runs_both_and_opens_the_drivers_afresh(tmp_p
 
 
 @pytest.mark.anyio
+async def test_clients_are_told_while_the_first_hook_runs_and_a_lease_waits_for_it(tmp_path: Path) -> None:
+    file = exporter(tmp_path, beforeLease=f"script: 'sleep 0.3; echo $CLIENT_NAME >> {tmp_path}/order'")
+    found = Station(load_exporter(file), "bench")
+    found.around = Hooks(found, tmp_path, serving_turn)
+    async with found.opened():
+        assert found.statuses.now.status is Status.BEFORE_LEASE_HOOK
+        await leased(found)
+        assert (tmp_path / "order").read_text() == "\nalice\n"
+        await found.begun()
+        assert found.statuses.now.status is Status.LEASE_READY
+
+
+@pytest.mark.anyio
+async def test_a_stop_ends_a_hook_that_runs_and_still_cleans_up(tmp_path: Path) -> None:
+    script = f"script: 'echo $$ > {tmp_path}/pid; exec sleep 1000'"
+    file = exporter(tmp_path, beforeLease=script, afterLease=f"script: touch {tmp_path}/cleaned")
+    found = Station(load_exporter(file), "bench")
+    found.around = Hooks(found, tmp_path, serving_turn)
+    with anyio.fail_after(10):
+        async with found.opened():
+            while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+                await asyncio.sleep(0.01)
+    assert ended(int((tmp_path / "pid").read_text()))
+    assert (tmp_path / "cleaned").exists()
+
+
+@pytest.mark.anyio
+async def test_a_lease_that_is_cancelled_twice_is_given_back(tmp_path: Path) -> None:
+    script = "script: sleep 0.3"
+    async with station(tmp_path, afterLease=script) as found:
+        had = asyncio.Event()
+
+        async def work(turn: Turn) -> None:
+            had.set()
+            await asyncio.sleep(1000)
+
+        task = asyncio.create_task(leased(found, work))
+        await had.wait()
+        task.cancel()
+        while found.statuses.now.status is not Status.AFTER_LEASE_HOOK:
+            await asyncio.sleep(0)
+        task.cancel()
+        with anyio.fail_after(10), pytest.raises(asyncio.CancelledError):
+            await task
+        assert found.turn is None
+        await leased(found)
+
+
+@pytest.mark.anyio
 async def test_a_lease_waits_for_the_hook_behind_the_session_before_it(tmp_path: Path) -> None:
     script = f"script: 'echo begin >> {tmp_path}/order; sleep 0.3; echo end >> {tmp_path}/order'"
     async with station(tmp_path, afterLease=script) as found:
         ending = asyncio.create_task(found.end_session())
-        while found.statuses.now.status is not Status.AFTER_LEASE_HOOK:
-            await asyncio.sleep(0)
+        with anyio.fail_after(5):
+            while found.statuses.now.status is not Status.AFTER_LEASE_HOOK:
+                await asyncio.sleep(0)
 
         async def work(turn: Turn) -> None:
             assert (tmp_path / "order").read_text().split() == ["begin", "end"]

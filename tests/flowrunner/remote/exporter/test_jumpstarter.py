@@ -13,8 +13,6 @@ import anyio
 import grpc
 import grpc.aio
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from flowrunner.bench.config import load_exporter
 from flowrunner.remote.address import Address
@@ -124,9 +122,9 @@ async def test_the_message_of_the_day_is_there_for_newer_clients_and_for_ours(tm
 
 async def test_two_ends_of_a_session_at_once_are_one_after_the_other(tmp_path: Path) -> None:
     async with client(tmp_path) as one:
-        first, second = await asyncio.gather(*(one.stub.EndSession(messages.EndSessionRequest()) for _ in range(2)))
-        assert first.success
-        assert second.success or "in use by the end of a session" in second.message
+        answers = await asyncio.gather(*(one.stub.EndSession(messages.EndSessionRequest()) for _ in range(2)))
+        assert any(answer.success for answer in answers)
+        assert all(answer.success or "in use by the end of a session" in answer.message for answer in answers)
         with anyio.fail_after(10):
             while one.station.turn or not one.station.statuses.ready:
                 await anyio.sleep(0.01)
@@ -244,39 +242,3 @@ async def test_the_end_of_a_session_can_be_seen_and_the_next_one_begins(tmp_path
                 seen.append((await one.stub.GetStatus(messages.GetStatusRequest())).status)
                 await anyio.sleep(0.1)
         await one.call("power", "on")
-
-
-METHODS = ("GetReport", "DriverCall", "StreamingDriverCall", "LogStream", "GetStatus", "EndSession", "Reset")
-requests = st.builds(
-    lambda uuid, method, args: messages.DriverCallRequest(
-        uuid=uuid, method=method, args=[to_value(arg) for arg in args]
-    ).SerializeToString(),
-    st.sampled_from(["", "x", "root"]),
-    st.sampled_from(["on", "off", "read", "call_method", "connect", "__class__", ""]),
-    st.lists(st.none() | st.text() | st.integers(-5, 5) | st.lists(st.text(), max_size=2), max_size=3),
-)
-
-
-@given(st.lists(st.tuples(st.sampled_from(METHODS), st.binary(max_size=40) | requests), min_size=30, max_size=30))
-@settings(deadline=None, max_examples=4, suppress_health_check=list(HealthCheck))
-def test_nothing_that_is_sent_breaks_it_or_shows_a_traceback(
-    tmp_path_factory: Any, sent: list[tuple[str, bytes]]
-) -> None:
-    async def main() -> None:
-        folder = tmp_path_factory.mktemp("fuzz")
-        async with client(folder) as one, grpc.aio.insecure_channel(f"unix://{folder}/s") as channel:
-            for method, message in sent:
-                call = channel.unary_stream(f"/jumpstarter.v1.ExporterService/{method}")(message, timeout=0.3)
-                try:
-                    await call.read()
-                except grpc.aio.AioRpcError as error:
-                    assert "Traceback" not in str(error.details())
-                    assert ".py" not in str(error.details())
-                finally:
-                    call.cancel()
-            with anyio.fail_after(10):
-                while (await one.stub.GetStatus(messages.GetStatusRequest())).status != Status.LEASE_READY:
-                    await anyio.sleep(0.1)
-            await one.call("power", "on")
-
-    anyio.run(main)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
@@ -15,7 +16,7 @@ from flowrunner.remote.client.connect import connected
 from flowrunner.remote.client.remote import Claim, LogLine, RemoteLease
 from flowrunner.remote.endpoint import Endpoint
 from tests.support.exporters import Exporter, exporter
-from tests.support.peers import Peer, free_port, peer
+from tests.support.peers import Peer, peer
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
 
@@ -25,8 +26,9 @@ EXPORT = """
       loop: {{type: jumpstarter_driver_pyserial.driver.PySerial, config: {{url: "loop://"}}}}
       files: {{type: jumpstarter_driver_opendal.driver.Opendal, config: {{scheme: fs, kwargs: {{root: {files}}}}}}}
       echo: {{type: jumpstarter_driver_network.driver.EchoNetwork}}
-      tcp: {{type: jumpstarter_driver_network.driver.TcpNetwork, config: {{host: 127.0.0.1, port: {port}}}}}
-      udp: {{type: jumpstarter_driver_network.driver.UdpNetwork, config: {{host: 127.0.0.1, port: {port}}}}}
+      tcp: {{type: jumpstarter_driver_network.driver.TcpNetwork, config: {{host: 127.0.0.1, port: {tcp}}}}}
+      udp: {{type: jumpstarter_driver_network.driver.UdpNetwork, config: {{host: 127.0.0.1, port: {udp}}}}}
+      nobody: {{type: jumpstarter_driver_network.driver.TcpNetwork, config: {{host: 127.0.0.1, port: {nobody}}}}}
       shell:
         type: jumpstarter_driver_shell.driver.Shell
         config: {{methods: {{greet: 'echo "hello $1 $WHO"; echo careful >&2; exit 3'}}}}
@@ -95,18 +97,34 @@ PARTS = """
 
 @dataclass(frozen=True)
 class Theirs:
-    """Their exporter; `files` is the root of its files, `port` where its networks connect to."""
+    """Their exporter; `files` is the root of its files, its networks connect to the sockets. Nobody listens on the last.
+
+    The sockets are held from first to last, so that no other program gets their ports.
+    """
 
     peer: Peer
     files: Path
-    port: int
+    tcp: socket.socket
+    udp: socket.socket
+    nobody: socket.socket
 
 
 @pytest.fixture(scope="session")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theirs]:
-    files, port = tmp_path_factory.mktemp("files"), free_port()
-    with peer(EXPORT.format(files=files, port=port), parts=PARTS) as found:
-        yield Theirs(found, files, port)
+    files = tmp_path_factory.mktemp("files")
+    kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_STREAM)
+    with ExitStack() as stack:
+        held = [stack.enter_context(socket.socket(type=kind)) for kind in kinds]
+        for each in held:
+            each.bind(("127.0.0.1", 0))
+        ports = {name: port(each) for name, each in zip(("tcp", "udp", "nobody"), held, strict=True)}
+        found = stack.enter_context(peer(EXPORT.format(files=files, **ports), parts=PARTS))
+        yield Theirs(found, files, *held)
+
+
+def port(of: socket.socket) -> int:
+    """The port that a socket has."""
+    return int(of.getsockname()[1])
 
 
 def nobody(owner: str, position: int) -> None:
@@ -146,11 +164,11 @@ export:
 
 @dataclass(frozen=True)
 class Ours:
-    """Our exporter; `folder` is where its parts leave things, `port` where its network connects to."""
+    """Our exporter; `folder` is where its parts leave things, `listener` is what its network connects to."""
 
     exporter: Exporter
     folder: Path
-    port: int
+    listener: socket.socket
 
     @property
     def lamp(self) -> bool:
@@ -160,7 +178,8 @@ class Ours:
 
 @pytest.fixture(scope="session")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ours]:
-    folder, port = tmp_path_factory.mktemp("ours"), free_port()
-    (folder / "exporter.yaml").write_text(OURS.format(folder=folder, port=port))
-    with exporter(folder / "exporter.yaml", folder) as found:
-        yield Ours(found, folder, port)
+    folder = tmp_path_factory.mktemp("ours")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        (folder / "exporter.yaml").write_text(OURS.format(folder=folder, port=port(listener)))
+        with exporter(folder / "exporter.yaml", folder) as found:
+            yield Ours(found, folder, listener)

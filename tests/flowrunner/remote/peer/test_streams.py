@@ -8,6 +8,7 @@ import gzip
 import lzma
 import os
 import random
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import anyio
 import grpc.aio
 import pytest
-from anyio.abc import SocketStream
+from anyio.abc import SocketListener, SocketStream
 
 from flowrunner.errors import BenchError
 from flowrunner.image.zstandard import zstd
@@ -54,15 +55,16 @@ async def channel(target: str) -> AsyncIterator[Channel]:
 
 
 @asynccontextmanager
-async def behind(port: int, serve: Callable[[SocketStream], object]) -> AsyncIterator[None]:
+async def behind(listening: socket.socket, serve: Callable[[SocketStream], object]) -> AsyncIterator[None]:
     """What their TcpNetwork connects to."""
+    listening.listen()
 
     async def served(client: SocketStream) -> None:
         async with client:
             await serve(client)  # type: ignore[misc]
 
     async with (
-        await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port) as listener,
+        await SocketListener.from_socket(listening.dup()) as listener,
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(listener.serve, served)
@@ -108,7 +110,7 @@ async def test_their_echo_gives_back_many_bytes_in_any_pieces(theirs: Theirs, pl
 
 async def test_half_close_goes_through_their_exporter_both_ways(theirs: Theirs) -> None:
     async with (
-        behind(theirs.port, echo),
+        behind(theirs.tcp, echo),
         channel(theirs.peer.unix.address.target) as found,
         stream(found.inner, found.uuids["tcp"]) as opened,
     ):
@@ -123,7 +125,7 @@ async def test_what_was_sent_before_leaving_reaches_the_far_end(theirs: Theirs) 
     async def count(client: SocketStream) -> None:
         got.append(sum([len(data) async for data in client]))
 
-    async with behind(theirs.port, count), channel(theirs.peer.unix.address.target) as found:
+    async with behind(theirs.tcp, count), channel(theirs.peer.unix.address.target) as found:
         for size in (1, 5000, 1 << 20, 3 << 20):
             async with stream(found.inner, found.uuids["tcp"]) as opened:
                 await opened.send(bytes(size))
@@ -134,7 +136,7 @@ async def test_what_was_sent_before_leaving_reaches_the_far_end(theirs: Theirs) 
 
 
 @pytest.mark.parametrize(("part", "method", "why"), [
-    ("tcp", "connect", "All connection attempts failed"),
+    ("nobody", "connect", "All connection attempts failed"),
     ("tcp", "nope", "method nope not found on driver"),
     ("tcp", "address", "method address missing marker marker_streamcall"),
 ])  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flowrunner.remote.peer.conftest import Ours
+from tests.flowrunner.remote.peer.conftest import Ours, port
 from tests.support.peers import BIN, free_port, j, python, surroundings
 
 pytestmark = pytest.mark.peer
@@ -121,22 +121,20 @@ def test_j_runs_a_method_of_a_shell(ours: Ours) -> None:
 
 
 def test_j_forwards_a_port(ours: Ours) -> None:
-    listener = socket.create_server(("127.0.0.1", ours.port))
-    threading.Thread(target=_answer, args=(listener,), daemon=True).start()
-    port = free_port()
+    threading.Thread(target=_answer, args=(ours.listener,), daemon=True).start()
+    local = free_port()
     with subprocess.Popen(
-        [BIN / "j", "net", "forward-tcp", "--address", "127.0.0.1", str(port)],
+        [BIN / "j", "net", "forward-tcp", "--address", "127.0.0.1", str(local)],
         stdout=subprocess.PIPE,
         env=surroundings(ours.exporter.unix),
     ) as forwarding:
         assert forwarding.stdout
-        assert forwarding.stdout.readline().strip() == f"127.0.0.1:{port}".encode()
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as near:
+        assert forwarding.stdout.readline().strip() == f"127.0.0.1:{local}".encode()
+        with socket.create_connection(("127.0.0.1", local), timeout=10) as near:
             near.sendall(bytes(200_000))
             near.shutdown(socket.SHUT_WR)
             assert near.recv(100) == b"200000 bytes"
         forwarding.send_signal(signal.SIGKILL)  # SIGTERM does not end it
-    listener.close()
 
 
 def _answer(listener: socket.socket) -> None:
@@ -228,7 +226,7 @@ def test_their_library_is_told_what_was_wrong(ours: Ours) -> None:
         print(client.net.address())
         """,
     ).splitlines()
-    assert said.pop() == f"tcp://127.0.0.1:{ours.port}"
+    assert said.pop() == f"tcp://127.0.0.1:{port(ours.listener)}"
     kinds = [line.partition(" ")[0] for line in said]
     assert kinds == [
         "DriverInvalidArgument", "DriverError", "DriverMethodNotImplemented", "DriverInvalidArgument",
