@@ -36,7 +36,11 @@ def measure() -> Iterator[Row]:
         runs = [dict(_round(folder)) for _ in range(ROUNDS)]
     best = {kind: _best([run[kind] for run in runs if kind in run]) for kind in runs[0]}
     floor, theirs = best["floor"], best.get("theirs")
-    for kind, what in (("ours", "our own protocol"), ("wire", "Jumpstarter's, to our exporter")):
+    kinds = {
+        "ours": "our own protocol", "wire": "Jumpstarter's, to our exporter",
+        "quiet": "Jumpstarter's, with --log-level WARNING",
+    }  # fmt: skip
+    for kind, what in kinds.items():
         mine = best[kind]
         for figure, words, unit, share in (
             ("alone", "calls one after the other", "/s", 0.9),
@@ -75,6 +79,8 @@ def _round(folder: Path) -> Iterator[tuple[str, Figures]]:
         yield "ready", {"seconds": ready, "memory": memory}
         yield "wire", _client(folder / "ours", "jumpstarter")
         yield "ours", _client(folder / "ours", "ours")
+    with _serving([*command, "--log-level", "WARNING"]):
+        yield "quiet", _client(folder / "ours", "jumpstarter")
     if (PEERS / "jmp").exists():
         (folder / "theirs.yaml").write_text(THEIRS)
         inside = 'exec "$0" -m benchmarks._calls_client "$JUMPSTARTER_HOST" jumpstarter'
