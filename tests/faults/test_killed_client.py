@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 import signal
 import time
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import cast
 
 import anyio
-import anyio.to_thread
 import pytest
 
 from flowrunner.bench.config import load_exporter
@@ -74,7 +72,13 @@ class Rig:
         arguments = (at, str(self.folder / "p.yaml"), str(self.folder / "lab.yaml"), str(self.folder / str(at)))
         process: BaseProcess = context.Process(target=run_until, args=arguments)
         process.start()
-        await anyio.to_thread.run_sync(process.join)
+        try:
+            await anyio.wait_readable(process.sentinel)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            process.join()  # in this thread: starting another one looks after all of them
         assert process.exitcode is not None
         return -process.exitcode
 
@@ -130,7 +134,9 @@ def sweep(folder: Path, lines: range, *, tcp: bool = False) -> list[int]:
                 killed.append(at)
 
     async def main() -> None:
-        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+        async with anyio.create_task_group() as tasks:
+            for _ in range(AT_ONCE):
+                tasks.start_soon(work)
 
     anyio.run(main)
     return sorted(killed)

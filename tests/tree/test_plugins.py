@@ -28,7 +28,8 @@ def example(documented: type) -> str:
 @pytest.mark.parametrize("name", ACTIONS)
 def test_each_action_has_a_test_a_schema_and_a_page(name: str) -> None:
     module = types("flowrunner.steps")[name].removeprefix("flowrunner_steps.")
-    assert (ROOT / "tests/steps" / f"test_{module.replace('.', '/')}.py").exists()
+    *area, verb = module.split(".")
+    assert ROOT.joinpath("tests/steps", *area, f"test_{verb}.py").exists()
     assert (ROOT / "schemas/actions" / f"{name}.json").exists()
     assert (ROOT / "docs/reference/actions" / f"{name}.md").exists()
 

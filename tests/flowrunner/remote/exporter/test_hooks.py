@@ -14,17 +14,26 @@ import pytest
 
 from flowrunner.bench.config import load_exporter
 from flowrunner.errors import BenchError
+from flowrunner.remote.exporter import hooks as hooks_module
+from flowrunner.remote.exporter import station as station_module
 from flowrunner.remote.exporter.facades import Facades
 from flowrunner.remote.exporter.hooks import Hooks
 from flowrunner.remote.exporter.inner import serving_turn
 from flowrunner.remote.exporter.report import report
 from flowrunner.remote.exporter.station import Station
 from flowrunner.remote.exporter.status import Status
-from flowrunner.remote.exporter.turn import Turn
+from flowrunner.remote.exporter.turn import ExitError, Turn
 from flowrunner.remote.wire import MOTD
 from tests.support.processes import ended
 
 Work = Callable[[Station], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks at the status of these exporters but the tests."""
+    for module in (hooks_module, station_module):
+        monkeypatch.setattr(module, "SEEN", 0.1)
 
 
 def exporter(folder: Path, **hooks: str) -> Path:
@@ -109,7 +118,7 @@ async def test_a_failure_that_ends_the_lease_refuses_it_and_the_next_one_is_trie
 
 @pytest.mark.anyio
 async def test_a_failure_that_ends_the_exporter_ends_it(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="beforeLease failed"):
+    with pytest.raises(ExitError, match="beforeLease failed"):
         async with station(tmp_path, beforeLease="{script: 'false', onFailure: exit}"):
             await asyncio.sleep(5)
 
