@@ -142,12 +142,10 @@ def sweep(folder: Path, lines: range, *, tcp: bool = False) -> list[int]:
     return sorted(killed)
 
 
-@pytest.mark.parametrize(
-    "lines", [range(4, 500, 8), pytest.param(range(500), marks=pytest.mark.machine)], ids=["some", "all"]
-)
-def test_each_line_of_the_journal_is_a_good_place_to_die(tmp_path: Path, lines: range) -> None:
-    killed = sweep(tmp_path, lines)
-    assert killed == list(lines)[: len(killed)]
+@pytest.mark.machine
+def test_each_line_of_the_journal_is_a_good_place_to_die(tmp_path: Path) -> None:
+    killed = sweep(tmp_path, range(500))
+    assert killed == list(range(len(killed)))
     assert killed[-1] > 25, "to the end of a run"
 
 
