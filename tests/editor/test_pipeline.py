@@ -105,7 +105,7 @@ async def test_underlines_one_thing_for_one_mistake_in_a_step(opened: Editor, st
 
 TOP_MISTAKES = {
     "timout: 5s\nsteps: [wait: 1s]": "3:1 Property timout is not allowed.",
-    "name: a": '2:1 Missing property "steps".',
+    "name: a": "2:1 a pipeline has steps: what to do, in order; a library of templates has templates",
     "steps: []": "3:8 Array has too few items. Expected 1 or more.",
     "inputs: {A-b: {}}\nsteps: [wait: 1s]": (
         "3:10 names are small letters, digits and underscores, and do not begin with a digit"
