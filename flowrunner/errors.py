@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal
+from typing import Literal, overload
 
 Blame = Literal["device", "infra", "config", "internal", "lost", "peer"]
 """Who is at fault when an outcome is `errored`."""
@@ -142,3 +142,15 @@ def near(name: str, known: Iterable[str]) -> str:
 
 def _by_place(error: FlowrunnerError) -> tuple[str, int, int]:
     return (error.where.file, error.where.line, error.where.column) if error.where else ("", 0, 0)
+
+
+@overload
+def unwrap(error: Exception) -> Exception: ...
+@overload
+def unwrap(error: BaseException) -> BaseException: ...
+def unwrap(error: BaseException) -> BaseException:
+    """The exception that says most: of a group, the first of ours, else the first one."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = [unwrap(leaf) for leaf in error.exceptions]
+    return next((leaf for leaf in leaves if isinstance(leaf, FlowrunnerError)), leaves[0])

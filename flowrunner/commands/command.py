@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,8 +134,3 @@ def open_output(path: Path, *, append: bool = False) -> int:
         return os.open(path, flags, 0o666)
     except OSError as error:
         raise usage(f"'{path}' could not be written: {error.strerror}") from error
-
-
-def parameter_names(parameters: Sequence[Parameter]) -> list[str]:
-    """Their names, as they are written where the order says which is which."""
-    return [parameter.name.replace("_", "-").upper() for parameter in parameters]

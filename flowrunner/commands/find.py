@@ -22,7 +22,6 @@ class Found:
     node: Device
     command: Command | None = None
     words: tuple[str, ...] = ()
-    help: bool = False
 
 
 def find(device: Device, words: Sequence[str]) -> Found:
@@ -46,7 +45,7 @@ def find(device: Device, words: Sequence[str]) -> Found:
         path, node = step, device.at(step)
         left.pop(0)
     if not left or left[0] in HELP:
-        return Found(path, node, help=bool(left))
+        return Found(path, node)
     return _command(device, path, left.pop(0), tuple(left))
 
 

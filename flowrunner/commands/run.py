@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from flowrunner.commands.find import Found, find
 from flowrunner.commands.method import Parameter
@@ -54,9 +54,9 @@ def _parsed(found: Found) -> Line:
     return line
 
 
-def _options(words: Sequence[str], options: Sequence[Parameter], spellings: object) -> int:
+def _options(words: Sequence[str], options: Sequence[Parameter], spellings: Mapping[str, str]) -> int:
     """How many of `words` are options of this command, with their values, before the first other word."""
-    known = {option.option for option in options} | set(spellings if isinstance(spellings, dict) else ())
+    known = {*(option.option for option in options), *spellings}
     at = 0
     while at < len(words) and words[at].partition("=")[0] in {*known, "-h", "--help"}:
         at += 1 if "=" in words[at] or words[at] in ("-h", "--help") else 2

@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 
 from flowrunner.console.log import PATIENCE, ConsoleLog, LogError
-from flowrunner.errors import BenchError
+from flowrunner.errors import BenchError, unwrap
 from flowrunner.interface import ByteStream
 from flowrunner.interfaces.console import Console
 
@@ -43,7 +43,7 @@ class Link:
                 reason = await self._read(connected)
                 pause, first = FIRST_PAUSE, False
             except (*BROKEN, ExceptionGroup) as error:
-                reason = _leaf(error)
+                reason = unwrap(error)
                 if first or isinstance(reason, LogError) or not isinstance(reason, BROKEN):
                     raise self._error("could not be opened", reason) from error
             self._log.lost(self._error("was lost and does not come back", reason))
@@ -96,7 +96,7 @@ class Link:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
             raise self._error("broke while something was sent to it", error) from error
 
-    def _error(self, what: str, cause: BaseException | None) -> BenchError:
+    def _error(self, what: str, cause: Exception | None) -> BenchError:
         if isinstance(cause, LogError):
             return cause
         if isinstance(cause, BenchError):
@@ -109,10 +109,3 @@ class Link:
             )
         why = f": {cause or type(cause).__name__}" if cause else ""
         return BenchError(f"the console {what}{why}", driver=self._name)
-
-
-def _leaf(error: Exception) -> Exception:
-    """What happened, out of the groups that a driver's tasks may have put around it."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error

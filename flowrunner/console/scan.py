@@ -11,7 +11,7 @@ from flowrunner.console.literal import required_literal
 from flowrunner.console.log import ConsoleLog
 from flowrunner.console.patterns import Line, Match, Pattern, Prompt
 from flowrunner.console.search import Hit, search
-from flowrunner.console.text import ESCAPE, for_matching, raw_length, shown, without_escapes
+from flowrunner.console.text import ESCAPE, for_matching, raw_length, shown, without_escapes, without_kernel_messages
 
 BLOCK = 128 * 1024
 """Bytes that are searched before other tasks get their turn."""
@@ -20,6 +20,9 @@ LONGEST = 64 * 1024
 """Bytes of one line that patterns see; of an unfinished line its last ones."""
 
 TOLERANCE = 1e-6
+
+NOISE = 16 * 1024
+"""Bytes of kernel messages behind a prompt that are looked through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Scanner:
 
     The earliest line with a match wins. In that line a reject wins over the others, then the leftmost match, then the
     first in the list. An unfinished line is looked at by prompts only, once nothing has followed for their `settle`.
+    A prompt that the kernel has printed its messages behind is still one.
     """
 
     def __init__(self, log: ConsoleLog, patterns: Sequence[Pattern], rejects: Sequence[Pattern], start: int) -> None:
@@ -69,7 +73,7 @@ class Scanner:
         self._lines = [w for w in wanted if isinstance(w.pattern, Line)]
         self._prompts = [w for w in wanted if isinstance(w.pattern, Prompt)]
         self._settles = sorted({w.pattern.settle for w in self._prompts if isinstance(w.pattern, Prompt)})
-        self._next = start
+        self._start = self._next = start
 
     async def find(self) -> Found:
         """Wait for the earliest match.
@@ -133,16 +137,25 @@ class Scanner:
         """The best hit of the prompts that may be judged by now."""
         quiet = self._log.quiet + TOLERANCE
         judged = [w for w in self._prompts if isinstance(w.pattern, Prompt) and w.pattern.settle <= quiet]
-        start = max(self._next, self._log.line_start, end - LONGEST)
-        if not judged or start >= end:
+        start, stop = self._tail(end) if judged else (end, end)
+        if start >= stop:
             return None
-        raw = self._log.read(start, end)
+        raw = self._log.read(start, stop)
         text = for_prompts(raw)
         hits = [hit for w in judged if (hit := await _at_end(raw, text, w))]
         if not hits or self._log.end != end:
             return None
-        self._next = end
-        return self._found(min(hits, key=lambda hit: hit.rank), start, end)
+        self._next = stop
+        return self._found(min(hits, key=lambda hit: hit.rank), start, stop)
+
+    def _tail(self, end: int) -> tuple[int, int]:
+        """Where the unfinished line begins and ends; what the kernel has printed behind it is not part of it."""
+        if self._log.line_start < end:
+            return max(self._next, self._log.line_start, end - LONGEST), end
+        first = max(self._start, end - NOISE)
+        raw = self._log.read(first, end)
+        stop = without_kernel_messages(raw)
+        return first + raw.rfind(b"\n", 0, stop) + 1, first + stop
 
     def _found(self, hit: _Candidate, block: int, end: int) -> Found:
         match = Match(

@@ -16,6 +16,9 @@ _SEQUENCE = re.compile(
 )
 """Complete escape sequences of ECMA-48; none of them goes over a line ending."""
 
+_KERNEL_MESSAGES = re.compile(rb"(?:\[ {0,4}\d+\.\d{6}\](?:\[ *[TC]\d+\])? [^\n]*\n)+\Z")
+"""Complete lines with the time stamp of the kernel, the first behind whatever stands there."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -57,3 +60,10 @@ def last_lines(data: bytes, count: int = 5) -> str | None:
     text = without_escapes(data).decode("utf-8", "replace")
     lines = (printable(line.rstrip("\r").rpartition("\r")[2]).rstrip() for line in text.split("\n"))
     return "\n".join([line for line in lines if line][-count:]) or None
+
+
+def without_kernel_messages(raw: bytes) -> int:
+    """How long `raw` is without the messages that the kernel printed at its end, behind whatever stood there."""
+    last = raw.rfind(b"\n", 0, -1) + 1
+    noise = _KERNEL_MESSAGES.search(raw) if b"[" in raw[last:] else None
+    return noise.start() if noise else len(raw)

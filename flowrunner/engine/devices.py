@@ -13,8 +13,7 @@ from flowrunner.engine.lab import DeviceLog, Lease
 from flowrunner.engine.result import Result, of_error
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import Run
-from flowrunner.engine.supervise import unwrap
-from flowrunner.errors import BenchError
+from flowrunner.errors import BenchError, unwrap
 from flowrunner.model import Duration, Outcome
 from flowrunner.pipeline.plan import DeviceRequest
 

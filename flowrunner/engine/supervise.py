@@ -11,7 +11,7 @@ import anyio
 
 from flowrunner.engine.halt import Halt, Limit
 from flowrunner.engine.result import Result
-from flowrunner.errors import FlowrunnerError
+from flowrunner.errors import unwrap
 
 GRACE = 5.0
 """Seconds that work may take to end after it was asked to; then the engine goes on without it."""
@@ -122,11 +122,3 @@ def _done(task: asyncio.Task[Any]) -> Ending:
         return Ending("done", error=PluginExit("it canceled itself"))
     error = task.exception()
     return Ending("done", error=unwrap(error)) if error else Ending("done", value=task.result())
-
-
-def unwrap(error: BaseException) -> BaseException:
-    """The exception that says most: of a group, the first of ours, else the first one."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    leaves = [unwrap(leaf) for leaf in error.exceptions]
-    return next((leaf for leaf in leaves if isinstance(leaf, FlowrunnerError)), leaves[0])

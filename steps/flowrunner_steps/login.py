@@ -11,7 +11,7 @@ from flowrunner.console.patterns import ConsoleSession, Line, Pattern, Prompt
 from flowrunner.console.regexes import Regex
 from flowrunner.console.scan import for_prompts
 from flowrunner.console.search import search
-from flowrunner.console.text import last_lines, shown
+from flowrunner.console.text import last_lines, shown, without_kernel_messages
 from flowrunner.errors import ExpectationError
 from flowrunner.interfaces.console import Console
 from flowrunner.model import Duration, SecretText
@@ -175,7 +175,7 @@ class _Dialogue:
     def last_line(self) -> str:
         """The unfinished line at the end of the output."""
         raw = self._console.read(max(0, self._console.end - TAIL))
-        return shown(for_prompts(raw.rpartition(b"\n")[2]))
+        return shown(for_prompts(raw[: without_kernel_messages(raw)].rpartition(b"\n")[2]))
 
     def said(self) -> str | None:
         """The last lines of the console."""

@@ -10,15 +10,14 @@ import anyio
 import grpc
 import grpc.aio
 
-from flowrunner.remote.client.remote import LogLine, Source
+from flowrunner.remote.client.remote import SOURCES, LogLine, Source
 from flowrunner.remote.wire import Empty, services
 
 ATTEMPTS = 10
 PAUSE, LONGEST_PAUSE = 0.1, 2.0
 """How often a stream that broke is opened again, and the seconds before that: the second doubles the first."""
 
-SOURCES: Mapping[int, Source] = {1: "driver", 2: "before_lease", 3: "after_lease", 4: "system"}
-"""`jumpstarter.v1.LogSource`."""
+WORDS: Mapping[int, Source] = {number: word for word, number in SOURCES.items()}
 
 
 async def follow(channel: grpc.aio.Channel, on_log: Callable[[LogLine], None]) -> None:
@@ -45,7 +44,7 @@ def line(message: Any) -> LogLine:
     return LogLine(
         message=message.message,
         severity=message.severity or "INFO",
-        source=SOURCES.get(message.source, "system"),
+        source=WORDS.get(message.source, "system"),
         driver=message.driver_type if "driver_type" in present else None,
         operation=message.operation if "operation" in present else None,
         time=message.timestamp.ToDatetime(UTC) if "timestamp" in present else None,

@@ -11,7 +11,7 @@ import grpc.aio
 from flowrunner.errors import BenchError
 from flowrunner.model import Duration
 from flowrunner.remote.client.remote import Claim, LogLine, RemoteLease
-from flowrunner.remote.exporter.status import Status
+from flowrunner.remote.exporter.status import HOOK_WARNING, Status
 from flowrunner.remote.wire import Empty, messages, services
 
 LIMIT = 300.0
@@ -25,9 +25,6 @@ SOON, SELDOM, AGAIN = 0.1, 2.0, 0.5
 
 GONE = 5.0
 """Seconds to wait for an exporter whose process has ended: one that is started again has other drivers anyway."""
-
-WARNING = "[HOOK_WARNING] "
-"""How a status message begins that tells of a hook which failed without consequences."""
 
 ENDED = {
     Status.AVAILABLE: "the session at the exporter was ended by somebody",
@@ -127,8 +124,8 @@ class Readiness:
     def _tell(self, found: messages.GetStatusResponse) -> Status:
         """The status; what its message says is logged once, when it says something new."""
         if found.message and found.message != self._told and self._claim.on_log:
-            warns = found.message.startswith(WARNING)
-            text = found.message.removeprefix(WARNING)
+            warns = found.message.startswith(HOOK_WARNING)
+            text = found.message.removeprefix(HOOK_WARNING)
             self._claim.on_log(LogLine(message=text, severity="WARNING" if warns else "INFO"))
         self._told = found.message
         return Status(found.status) if found.status in _KNOWN else Status.UNSPECIFIED

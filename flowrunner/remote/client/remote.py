@@ -23,6 +23,9 @@ Waiting = Callable[[str, int], None]
 
 Source = Literal["driver", "before_lease", "after_lease", "system"]
 
+SOURCES: Mapping[Source, int] = {"driver": 1, "before_lease": 2, "after_lease": 3, "system": 4}
+"""`jumpstarter.v1.LogSource`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:

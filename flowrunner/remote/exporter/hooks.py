@@ -18,14 +18,11 @@ from flowrunner.remote.client.remote import LogLine, Source
 from flowrunner.remote.exporter.logs import HEARD
 from flowrunner.remote.exporter.script import command, run_script
 from flowrunner.remote.exporter.station import Station
-from flowrunner.remote.exporter.status import Status
+from flowrunner.remote.exporter.status import HOOK_WARNING, Status
 from flowrunner.remote.exporter.turn import OPEN, ExitError, Turn
 
 LONGEST_MOTD = 64 * 1024
 """Bytes of a message that a hook may leave."""
-
-WARNING = "[HOOK_WARNING] "
-"""The beginning of a status message that clients of Jumpstarter print."""
 
 SEEN = 1.0
 """Seconds for which a failed status stays before the lease goes: clients look every 0.3."""
@@ -62,7 +59,7 @@ class Hooks:
                 self._refused.add(turn.id)
                 await self._failed(Status.BEFORE_LEASE_HOOK_FAILED, hooks.before_lease, failure)
                 raise BenchError(failure, blame="infra", help="the exporter's log has what the hook printed")
-            message = WARNING + failure if failure else message
+            message = HOOK_WARNING + failure if failure else message
         self._station.statuses.set(Status.LEASE_READY, message)
 
     async def end(self, turn: Turn) -> None:
@@ -75,7 +72,7 @@ class Hooks:
             failure = await self._run(hooks.after_lease, turn, "after_lease")
             if failure and hooks.after_lease.on_failure != "warn":
                 await self._failed(Status.AFTER_LEASE_HOOK_FAILED, hooks.after_lease, failure)
-        self._station.statuses.set(Status.AVAILABLE, WARNING + failure if failure else "")
+        self._station.statuses.set(Status.AVAILABLE, HOOK_WARNING + failure if failure else "")
         return None
 
     async def _failed(self, status: Status, hook: Hook, failure: str) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from flowrunner.remote.client.remote import SOURCES
 from flowrunner.remote.exporter.logs import Said
 from flowrunner.remote.later import framed, text, texts
 from flowrunner.remote.wire import Timestamp, messages
-
-SOURCES = {"driver": 1, "before_lease": 2, "after_lease": 3, "system": 4}
-"""`jumpstarter.v1.LogSource`."""
 
 DRIVER_TYPE, OPERATION, TIMESTAMP, FIELDS = 5, 6, 7, 8
 """Fields of `LogStreamResponse` that 0.9.0 has not."""

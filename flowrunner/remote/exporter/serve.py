@@ -14,7 +14,7 @@ import anyio
 
 from flowrunner.bench.bench import Bench
 from flowrunner.bench.config import Source, load_exporter
-from flowrunner.errors import FlowrunnerError
+from flowrunner.errors import FlowrunnerError, unwrap
 from flowrunner.remote.address import Address
 from flowrunner.remote.endpoint import Listen
 from flowrunner.remote.exporter.hooks import Hooks, Serve
@@ -48,7 +48,7 @@ async def exporting(station: Station, listens: Sequence[Listen]) -> AsyncIterato
         async with station.opened(), serving(station, listens, [own]) as server, own.running():
             yield server
     except BaseExceptionGroup as group:
-        raise _leaf(group) from None
+        raise unwrap(group) from None
 
 
 @dataclass(slots=True)
@@ -151,16 +151,3 @@ class _Stopping(Hooks):
         await super().end(turn)
         if self._station.source.exporter.exit_on_lease_end and turn.id != OPEN:
             self._stop.set()
-
-
-def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error of ours in `group`, else its first one."""
-    leaves: list[BaseException] = []
-    left: list[BaseException] = [group]
-    while left:
-        each = left.pop(0)
-        if isinstance(each, BaseExceptionGroup):
-            left = [*each.exceptions, *left]
-        else:
-            leaves.append(each)
-    return next((leaf for leaf in leaves if isinstance(leaf, FlowrunnerError)), leaves[0])

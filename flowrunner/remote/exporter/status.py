@@ -21,6 +21,9 @@ class Status(IntEnum):
     AFTER_LEASE_HOOK_FAILED = 7
 
 
+HOOK_WARNING = "[HOOK_WARNING] "
+"""How a status message begins that tells of a hook which failed without consequences; clients print it."""
+
 READY = frozenset({Status.LEASE_READY, Status.BEFORE_LEASE_HOOK, Status.AFTER_LEASE_HOOK})
 """The statuses in which drivers may be called."""
 

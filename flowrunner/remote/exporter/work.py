@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 
 from flowrunner.device import Device
-from flowrunner.errors import BenchError, FlowrunnerError
+from flowrunner.errors import BenchError, FlowrunnerError, unwrap
 from flowrunner.interface import ByteStream, Interface
 from flowrunner.remote.exporter.upload import Uploads
 from flowrunner.remote.faults import to_fault
@@ -101,7 +101,7 @@ class Work:
         except asyncio.CancelledError:
             pass  # as was asked: it is told like any other end
         except Exception as error:  # noqa: BLE001 - a driver is anyone's code
-            end = (Kind.FAULT, to_fault(unwrapped(error)))
+            end = (Kind.FAULT, to_fault(unwrap(error)))
         finally:
             self._running.pop(channel, None)
             self._credits.pop(channel, None)
@@ -207,8 +207,3 @@ def pieces(data: bytes) -> list[bytes]:
         return [data]
     view = memoryview(data)
     return [bytes(view[start : start + PIECE]) for start in range(0, len(data), PIECE)]
-
-
-def unwrapped(error: Exception) -> Exception:
-    """The first error of a group."""
-    return unwrapped(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error

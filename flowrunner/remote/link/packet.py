@@ -18,9 +18,6 @@ from flowrunner.remote.link.plain import plain
 METHOD = "/flowrunner.v1.Link/Open"
 VERSION = 1
 
-PACKET_LIMIT = 3 * 1024 * 1024
-"""Bytes of one gRPC message."""
-
 BATCH = 512 * 1024
 """Bytes from which on no more packets are put into the same message."""
 

@@ -184,6 +184,28 @@ async def test_a_prompt_is_matched_only_when_nothing_follows() -> None:
     assert match.at < 0.09
 
 
+KERNEL = b"[    2.053978] tsc: Refined clocksource\r\n[   12.055017][    T1] usb 1-1: new device [high]\r\n"
+
+
+@pytest.mark.parametrize("pieces", [[b"up\r\ndemo login: " + KERNEL], [b"up\r\ndemo login: ", KERNEL[:9], KERNEL[9:]]])
+async def test_a_prompt_is_one_also_when_the_kernel_prints_behind_it(tmp_path: Path, pieces: list[bytes]) -> None:
+    bench = Bench(tmp_path)
+    await bench.print(*pieces)
+    match = await bench.session.expect([Prompt("login: ")], within=1)
+    assert (match.text, match.start, match.end) == ("login: ", 9, 16)
+    assert (await bench.session.expect([Line(r"tsc: (\w+)")], within=0)).text == "tsc: Refined"
+    with pytest.raises(ExpectationError):
+        await bench.session.expect([Prompt("login: ")], within=0.1)
+
+
+@pytest.mark.parametrize("behind", [b"reboot\n" + KERNEL, KERNEL + b"reboot\n", KERNEL + b"[    3.0", b"\n" + KERNEL])
+async def test_what_is_not_from_the_kernel_takes_a_prompt_away(tmp_path: Path, behind: bytes) -> None:
+    bench = Bench(tmp_path)
+    await bench.print(b"demo login: " + behind)
+    with pytest.raises(ExpectationError, match="prompt not seen"):
+        await bench.session.expect([Prompt("login: ")], within=0.1)
+
+
 async def test_a_prompt_shows_through_colours_and_queries() -> None:
     match = await matched(b"boot\r\n\x1b[1;32mroot@dut\x1b[0m:~# \x1b[6n", patterns=[Prompt("dut:~# ")])
     assert (match.text, match.start, match.end) == ("dut:~# ", 18, 33)
