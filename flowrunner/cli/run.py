@@ -33,6 +33,7 @@ from flowrunner.cli.common import (
     reporting,
 )
 from flowrunner.cli.reach import Authority, Insecure, Passphrase, PassphraseFile, Pin, ServerName, access
+from flowrunner.engine.fitting import check_lab
 from flowrunner.engine.run import Finished, Runner
 from flowrunner.engine.state import Options
 from flowrunner.lab.discover import discover
@@ -118,7 +119,7 @@ async def _run(
         typer.echo("canceled while the exporters were asked what they have", err=True)
         raise typer.Exit(EXIT_CANCELED)
     looking.result()
-    bench.check(requests)
+    check_lab(bench, compiled.plan)
     with display(runner.folder, plain=plain, console=console, sources=compiled.plan.sources) as listener:
         finished = await runner.run([listener])
         return finished, _write_reports(finished)

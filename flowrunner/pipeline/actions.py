@@ -15,7 +15,7 @@ from flowrunner.source import Mapping, Node, Scalar, Sequence
 from flowrunner.step import Step
 
 BLOCKS = frozenset({"group", "lease", "background", "call"})
-LATER = frozenset({"jobs", "parallel", "barrier", "matrix", "strategy", "rollout", "needs"})
+LATER = frozenset({"parallel", "barrier", "rollout"})
 """Words of the language that this version knows and does not do yet."""
 
 COMMON = frozenset(key_of(name, field) for name, field in CommonKeys.model_fields.items())

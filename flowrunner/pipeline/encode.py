@@ -47,7 +47,7 @@ def _body(plan: Plan) -> dict[str, Any]:
         "file": plan.file.name,
         "inputs": {name: _input(plan, name) for name in plan.input_types},
         "secrets": list(plan.secrets),
-        "jobs": [_job(job) for job in plan.jobs],
+        "scope": _scope(plan.scope, {}),
         **({"includes": dict(plan.includes)} if plan.includes else {}),
     }
 
@@ -62,10 +62,6 @@ def _input(plan: Plan, name: str) -> dict[str, Any]:
     return {"type": plan.input_types[name], "value": _value(value)}
 
 
-def _job(job: Job) -> dict[str, Any]:
-    return {"id": job.id, "needs": list(job.needs), **_scope(job.scope, {})}
-
-
 Roles = Mapping[str, str]
 """What a role of a template is called outside of it."""
 
@@ -74,6 +70,7 @@ def _scope(scope: Scope, roles: Roles) -> dict[str, Any]:
     return _without_empty(
         devices={request.role: _request(request) for request in scope.devices},
         watch=[_watch(watch, roles) for watch in scope.watch],
+        jobs=[_node(job, roles) for job in scope.jobs],
         steps=[_node(node, roles) for node in scope.steps],
         rescue=[_node(node, roles) for node in scope.rescue],
         **{"finally": [_node(node, roles) for node in scope.last]},
@@ -86,7 +83,7 @@ def _scope(scope: Scope, roles: Roles) -> dict[str, Any]:
 
 def _request(request: DeviceRequest) -> dict[str, Any]:
     return {
-        "selector": request.selector,
+        "selector": _value(request.selector),
         "requires": list(request.requires),
         "needs": [
             {"part": part, "interfaces": [one.name for one in wanted], "where": _place(where)}
@@ -122,7 +119,17 @@ def _node(node: Node, roles: Roles) -> dict[str, Any]:
     if isinstance(node, Call):
         roles = {role: roles.get(mine, mine) for role, mine in node.roles.items()}
         called = {**_call(node), "roles": roles} if roles else _call(node)
+    if isinstance(node, Job):
+        called = _job(node)
     return {**common, "action": node.action, **called, "scope": _scope(node.scope, roles)}
+
+
+def _job(job: Job) -> dict[str, Any]:
+    matrix = job.matrix and {
+        "instances": [_value(values) for values in job.matrix.instances],
+        "max_parallel": job.matrix.max_parallel, "fail_fast": job.matrix.fail_fast,
+    }  # fmt: skip
+    return _without_empty(needs=list(job.needs), matrix=matrix, group=_value(job.group))
 
 
 def _call(node: Call) -> dict[str, Any]:

@@ -331,7 +331,10 @@ class PipelineKeys(ScopeKeys):
     """Steps that can be called, with what they need to know."""
 
     steps: Steps = []
-    """What to do, in order; a file without steps is a library of templates."""
+    """What to do, in order; a file without steps and jobs is a library of templates."""
+
+    jobs: Annotated[dict[str, Any], APART] = {}
+    """Several lists of steps, each with devices of its own, beside or after each other."""
 
 
 class TemplateKeys(ScopeKeys):
@@ -342,6 +345,57 @@ class TemplateKeys(ScopeKeys):
 
     inputs: Annotated[dict[str, Any], APART] = {}
     """Values that the caller gives."""
+
+    steps: Steps
+    """What to do, in order."""
+
+
+class StrategyKeys(Model):
+    """How a job is multiplied."""
+
+    matrix: Annotated[dict[str, Any], APART]
+    """Values by name: the job is done for each combination. `exclude` takes some out, `include` adds to them."""
+
+    max_parallel: int | None = Field(default=None, ge=1)
+    """How many of them run at the same time; all when it is not given."""
+
+    fail_fast: bool = True
+    """Whether the first that does not pass ends the others."""
+
+
+class ConcurrencyKeys(Model):
+    """What else may not run at the same time."""
+
+    group: Annotated[str, Field(min_length=1), DYNAMIC]
+    """Of all that name the same group one runs at a time, in the order in which they came."""
+
+
+class JobKeys(ScopeKeys):
+    """A list of steps with devices of its own. Jobs run beside each other, unless one needs another."""
+
+    name: str | None = Field(default=None, min_length=1)
+    """What people read."""
+
+    needs: list[str] | str = []
+    """The jobs that must have ended before."""
+
+    if_: Annotated[bool, DYNAMIC] = Field(default=True, alias="if")
+    """Whether the job runs; when it asks about `needs`, it also decides what happens when one of them did not pass."""
+
+    strategy: StrategyKeys | None = None
+    """How the job is multiplied."""
+
+    concurrency: Annotated[ConcurrencyKeys | str, DYNAMIC] | None = None
+    """What else may not run at the same time: a group, or its name."""
+
+    retry: RetryKeys | None = None
+    """When and how the whole job is tried again, with new leases."""
+
+    severity: Literal["error", "warning"] = "error"
+    """Whether the job counts in the outcome of the pipeline, or is only shown."""
+
+    tags: list[str] = []
+    """Words to choose and to group by."""
 
     steps: Steps
     """What to do, in order."""

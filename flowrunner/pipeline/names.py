@@ -22,7 +22,9 @@ ELSEWHERE: Names = {
     "loop": Unavailable("'loop' exists only in what has foreach", "add foreach to the step, or to a group around it"),
     "attempt": Unavailable("'attempt' exists only in what has retry", "add retry to the step, or to a group around it"),
     "failure": Unavailable("'failure' exists only in rescue", "use steps.<id>.outcome"),
-    **{word: Unavailable(f"'{word}' is not part of this version yet") for word in ("matrix", "needs", "wave", "fleet")},
+    "matrix": Unavailable("'matrix' exists only in a job whose strategy has a matrix", "give it one, or use inputs"),
+    "needs": Unavailable("'needs' exists only in a job that needs others, and behind all jobs", "add needs: [...]"),
+    **{word: Unavailable(f"'{word}' is not part of this version yet") for word in ("wave", "fleet")},
 }
 """Names that are not everywhere, or not yet."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping as Map
 from dataclasses import replace
 from typing import Any
 
 from flowrunner.errors import Span
+from flowrunner.expressions.names import Names
 from flowrunner.interfaces.console import Console
 from flowrunner.model import Type
 from flowrunner.pipeline import plan
@@ -27,8 +29,14 @@ from flowrunner.source import Mapping, Node, Scalar, Sequence
 Entries = Map[str, tuple[Scalar, Node]]
 
 
-def compile_scope(here: Here, entries: Entries, steps: Node | None, anchor: Span) -> plan.Scope:
-    """A scope from its keys and the list of its steps."""
+Jobs = Callable[[Here], tuple[tuple[plan.Job, ...], Names]]
+"""Compiles the jobs of a pipeline; the names are what is known of them behind them."""
+
+
+def compile_scope(
+    here: Here, entries: Entries, steps: Node | None, anchor: Span, jobs: Jobs | None = None
+) -> plan.Scope:
+    """A scope from its keys and the list of its steps, or from its jobs."""
     early = Mapping(tuple(entry for name, entry in entries.items() if name != "outputs"), anchor)
     keys = here.fit(ScopeKeys, early, "the scope", anchor=anchor)
     devices = _value(entries, "devices")
@@ -36,6 +44,10 @@ def compile_scope(here: Here, entries: Entries, steps: Node | None, anchor: Span
     defaults = read_defaults(here.problems, _value(entries, "defaults"), anchor, inner.read())
     inner = replace(inner, defaults=here.defaults.below(defaults))
     watch = _watch(inner, _value(entries, "watch"))
+    graph: tuple[plan.Job, ...] = ()
+    if jobs:
+        graph, known = jobs(inner)
+        inner = inner.seeing(needs=known)
     body = compile_sequence(inner, steps)
     if isinstance(steps, Sequence) and not steps.items:
         here.problems.add("there is no step here", code="no-steps", where=steps.where, help="add one")
@@ -43,8 +55,8 @@ def compile_scope(here: Here, entries: Entries, steps: Node | None, anchor: Span
     last = compile_sequence(inner.at("finally"), _value(entries, "finally"))
     outputs = _outputs(inner, entries, anchor)
     return plan.Scope(
-        devices=request_devices(here.problems, devices, inner.roles, here.read(), here.fixed), watch=watch,
-        steps=body, rescue=rescue, last=last, outputs=outputs, timeout=keys.get("timeout"),
+        devices=request_devices(here.problems, devices, inner.roles, here.read(), here.fixed, here.late), watch=watch,
+        jobs=graph, steps=body, rescue=rescue, last=last, outputs=outputs, timeout=keys.get("timeout"),
         finally_timeout=keys.get("finally_timeout"), queue_timeout=keys.get("queue_timeout"),
     )  # fmt: skip
 

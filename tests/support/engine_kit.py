@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -182,12 +182,26 @@ def group(path: str, steps: Sequence[Node], **fields: Any) -> Block:
     return Block(path=path, id=path, name=path, where=HERE, action="group", scope=scope, **fields)
 
 
+def job(
+    name: str, *steps: Node, devices: Sequence[str] = (), outputs: Mapping[str, Any] | None = None, **fields: Any
+) -> Job:
+    """A job around `steps`."""
+    requests = tuple(DeviceRequest(role=role, selector="", where=HERE) for role in devices)
+    scope = Scope(steps=steps, devices=requests, outputs=outputs or {})
+    return Job(path=name, id=name, name=name, where=HERE, action="job", scope=scope, **fields)
+
+
+def jobs(*found: Job, **scope: Any) -> Plan:
+    """A plan of these jobs."""
+    return replace(plan(), scope=Scope(jobs=found, **scope))
+
+
 def plan(*steps: Node, devices: Sequence[str] = (), **scope: Any) -> Plan:
     """A plan of one job with these steps."""
     requests = tuple(DeviceRequest(role=role, selector="", where=HERE) for role in devices)
-    job = Job(id="test", scope=Scope(steps=steps, devices=requests, **scope))
     return Plan(
-        file=Path("test.yaml"), name="test", description=None, inputs={}, input_types={}, secrets=(), jobs=(job,),
+        file=Path("test.yaml"), name="test", description=None, inputs={}, input_types={}, secrets=(),
+        scope=Scope(steps=steps, devices=requests, **scope),
         digest="0" * 64, sources={},
     )  # fmt: skip
 
