@@ -24,7 +24,7 @@ from flowrunner.engine.state import FINALLY, Run
 from flowrunner.engine.watch import watching
 from flowrunner.errors import ExpectationError, FlowrunnerError, PipelineError, Span
 from flowrunner.model import Duration, Outcome
-from flowrunner.pipeline.plan import Background, Block, Call, Node, Scope, StepNode, within
+from flowrunner.pipeline.plan import Background, Block, Call, DeviceRequest, Node, Scope, StepNode, within
 
 Part = Literal["body", "rescue", "finally", "between"]
 
@@ -45,7 +45,7 @@ async def run_scope(run: Run, site: Site, scope: Scope, path: str) -> Result:
 
     try:
         queue_timeout = _shorter(seconds(scope.queue_timeout, site.frame), site.limit)
-        requests = [replace(one, selector=str(resolve(one.selector, site.frame))) for one in scope.devices]
+        requests = [_bound(one, site.frame) for one in scope.devices]
         result = await with_devices(run, site, requests, queue_timeout, path, work)
     except FlowrunnerError as error:
         result = of_error(error, kind="setup", path=path, where=scope.devices[0].where)
@@ -53,6 +53,11 @@ async def run_scope(run: Run, site: Site, scope: Scope, path: str) -> Result:
         why = result.message or "its devices were not leased"
         _skip_all(run, site, within(scope), "dependency", why)
     return result
+
+
+def _bound(request: DeviceRequest, frame: Frame) -> DeviceRequest:
+    """`request` with the selector of this instance."""
+    return replace(request, selector=str(resolve(request.late, frame)), late=None) if request.late else request
 
 
 def _shorter(queue_timeout: Duration | None, limit: Limit | None) -> Duration | None:

@@ -85,11 +85,11 @@ class _Binder:
         return any(name == f"inputs.{one}" for name, _ in value.references for one in self._waiting)
 
     def _bound(self, request: DeviceRequest, known: Map[str, Any]) -> DeviceRequest:
-        selector = request.selector
-        if not isinstance(selector, Expression) or len(self._problems) or self._waits(selector, known):
+        selector = request.late
+        if selector is None or len(self._problems) or self._waits(selector, known):
             return request
         try:
-            return replace(request, selector=str(selector.evaluate(known)))
+            return replace(request, selector=str(selector.evaluate(known)), late=None)
         except PipelineError as error:
             self._take(request, error)
         return replace(request, selector="")
@@ -98,7 +98,7 @@ class _Binder:
         if self._call is None:
             self._problems.take(error)
             return
-        words = [name.split(".")[1] for name, _ in getattr(request.selector, "references", ()) if "." in name]
+        words = [name.split(".")[1] for name, _ in getattr(request.late, "references", ()) if "." in name]
         where: Span = next((self._call.places[(w,)] for w in words if (w,) in self._call.places), self._call.where)
         template = self._call.template
         what = f"the selector of '{request.role}' in {template} is resolved before the run, and this is not known then"

@@ -116,8 +116,10 @@ def _request(
 ) -> DeviceRequest:
     fitted = Fitter(problems, DeviceKeys, node, read, label=f"the device '{name}'", anchor=key).fit()
     check_interfaces(problems, fitted, key)
+    selector = _selector(problems, fitted.get("selector"), known, late)
+    expression = selector if isinstance(selector, Expression) else None
     return DeviceRequest(
-        role=name, selector=_selector(problems, fitted.get("selector"), known, late),
+        role=name, selector=selector.text if isinstance(selector, Expression) else selector, late=expression,
         requires=tuple(fitted.get("requires")), duration=fitted.get("duration"), safe_state=fitted.get("safe_state"),
         needs=tuple((part, wanted, place) for (part, wanted), place in role.needs.items()), where=key,
     )  # fmt: skip

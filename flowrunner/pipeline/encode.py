@@ -83,7 +83,7 @@ def _scope(scope: Scope, roles: Roles) -> dict[str, Any]:
 
 def _request(request: DeviceRequest) -> dict[str, Any]:
     return {
-        "selector": _value(request.selector),
+        "selector": request.selector,
         "requires": list(request.requires),
         "needs": [
             {"part": part, "interfaces": [one.name for one in wanted], "where": _place(where)}

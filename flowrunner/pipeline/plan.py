@@ -66,13 +66,14 @@ class Watch:
 class DeviceRequest:
     """A role and what must fill it.
 
-    `selector` is Kubernetes label selector text; an expression when each instance of a job, or each call of a template,
-    has one of its own. `requires` are interface names from the author; `needs` is what the steps use:
+    `selector` is Kubernetes label selector text; where each instance of a job, or each call of a template, has one of its
+    own, it is the text of the expression `late`. `requires` are interface names from the author; `needs` is what the steps use:
     (part of the device or "", interfaces of which one is enough, the step's place).
     """
 
     role: str
-    selector: str | Expression
+    selector: str
+    late: Expression | None = None
     requires: tuple[str, ...] = ()
     needs: tuple[tuple[str, tuple[type[Interface], ...], Span], ...] = ()
     duration: Duration = Duration(86400)

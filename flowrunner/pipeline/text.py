@@ -56,7 +56,7 @@ def _device(request: DeviceRequest) -> str:
         else ", ".join(f"{part} {method}" for part, method in request.safe_state.items())
     )
     uses = f", with {', '.join(wanted)}" if wanted else ""
-    return f"device {request.role}: {_shown(request.selector) or 'any'}{uses}; at the end {safe}"
+    return f"device {request.role}: {request.selector or 'any'}{uses}; at the end {safe}"
 
 
 def _node(node: Node) -> Branch:

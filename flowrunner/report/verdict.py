@@ -85,8 +85,12 @@ def console_of(record: Record, known: tuple[str, ...]) -> str | None:
             return str(name)
     if record.device is None and record.action != "background":
         return None
-    role = console_prefix(job_of(record.path)) + (record.device or "").partition(".")[0]
-    mine = [name for name in known if f"{name}.".startswith(f"{role}.")]
+    role = (record.device or "").partition(".")[0]
+    of_job, of_run = (
+        [name for name in known if f"{name}.".startswith(f"{prefix}{role}.")]
+        for prefix in (console_prefix(job_of(record.path)), "")
+    )
+    mine = of_job or of_run
     return mine[0] if len(mine) == 1 else record.device if record.device in known else None
 
 
