@@ -10,6 +10,7 @@ import anyio
 
 from flowrunner.engine.attempt import attempt_step
 from flowrunner.engine.background import Beside
+from flowrunner.engine.branches import run_branches, wait_at
 from flowrunner.engine.call import called
 from flowrunner.engine.devices import with_devices
 from flowrunner.engine.halt import Halt, Limit
@@ -24,7 +25,7 @@ from flowrunner.engine.state import FINALLY, Run
 from flowrunner.engine.watch import watching
 from flowrunner.errors import ExpectationError, FlowrunnerError, PipelineError, Span
 from flowrunner.model import Duration, Outcome
-from flowrunner.pipeline.plan import Background, Block, Call, DeviceRequest, Node, Scope, StepNode, within
+from flowrunner.pipeline.plan import Background, Barrier, Block, Call, DeviceRequest, Node, Scope, StepNode, within
 
 Part = Literal["body", "rescue", "finally", "between"]
 
@@ -104,6 +105,8 @@ async def _run_parts(run: Run, site: Site, scope: Scope, path: str) -> Result:
 
 async def _body(run: Run, site: Site, scope: Scope, path: str, beside: Beside) -> tuple[Result, Frame]:
     """Run the steps or the jobs; returns the names that what comes after them sees as well."""
+    if scope.branches:
+        return await run_branches(run, site, scope, path, _tried), site.frame
     if not scope.jobs:
         return await run_sequence(run, site, scope.steps, part="body", path=path, beside=beside), site.frame
     result, needs = await run_jobs(run, site, scope.jobs, path, _tried)
@@ -253,6 +256,8 @@ async def _tried(run: Run, site: Site, node: Node) -> tuple[Result, int]:
 async def _once(run: Run, site: Site, node: Node, instance: str) -> Result:
     if isinstance(node, StepNode):
         return await attempt_step(run, site, node, instance, site.limit)
+    if isinstance(node, Barrier):
+        return await wait_at(site, node, instance)
     assert isinstance(node, Block)
     inner = called(site, node) if isinstance(node, Call) else site
     return await run_scope(run, inner.inside(node, instance), node.scope, instance)

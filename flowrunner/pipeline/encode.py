@@ -15,6 +15,7 @@ from flowrunner.expressions import Expression
 from flowrunner.model import Duration, Size
 from flowrunner.pipeline.plan import (
     Background,
+    Barrier,
     Block,
     Call,
     DeviceRequest,
@@ -71,6 +72,8 @@ def _scope(scope: Scope, roles: Roles) -> dict[str, Any]:
         devices={request.role: _request(request) for request in scope.devices},
         watch=[_watch(watch, roles) for watch in scope.watch],
         jobs=[_node(job, roles) for job in scope.jobs],
+        branches=[_node(branch, roles) for branch in scope.branches],
+        fail_fast=scope.fail_fast if scope.branches else None,
         steps=[_node(node, roles) for node in scope.steps],
         rescue=[_node(node, roles) for node in scope.rescue],
         **{"finally": [_node(node, roles) for node in scope.last]},
@@ -114,6 +117,8 @@ def _node(node: Node, roles: Roles) -> dict[str, Any]:
     if isinstance(node, Background):
         ready = node.ready and {"pattern": node.ready.pattern, "within": _value(node.ready.within)}
         return {**common, "action": "background", "body": _node(node.body, roles), "ready": ready}
+    if isinstance(node, Barrier):
+        return {**common, "action": "barrier", "meeting": node.meeting, "participants": list(node.participants)}
     assert isinstance(node, Block)
     called: dict[str, Any] = {}
     if isinstance(node, Call):

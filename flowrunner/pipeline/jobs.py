@@ -47,14 +47,14 @@ def compile_jobs(here: Here, root: Mapping) -> Scope:
     return compile_scope(here, entries, None, root.entries[0][0].where, lambda inner: _all(inner, root.get("jobs")))
 
 
-def _all(here: Here, node: Node | None) -> tuple[tuple[Job, ...], Names]:
+def _all(here: Here, node: Node | None) -> tuple[dict[str, Any], Names]:
     """All jobs in the order of the file, and what is known of them when they ended."""
     declared = _declared(here, node)
     views: dict[str, Any] = {}
     compiled: dict[str, Job | None] = {}
     for name in _ordered(here, declared):
         compiled[name], views[name] = _job(here, name, declared, views)
-    return tuple(job for name in declared if (job := compiled.get(name)) is not None), views
+    return {"jobs": tuple(job for name in declared if (job := compiled.get(name)) is not None)}, {"needs": views}
 
 
 def _declared(here: Here, node: Node | None) -> dict[str, _Declared]:

@@ -350,6 +350,16 @@ class TemplateKeys(ScopeKeys):
     """What to do, in order."""
 
 
+class ParallelKeys(Model):
+    """Branches that run beside each other."""
+
+    fail_fast: bool = True
+    """Whether the first branch that does not pass ends the others."""
+
+    branches: Annotated[dict[str, Any], APART]
+    """Lists of steps by name."""
+
+
 class StrategyKeys(Model):
     """How a job is multiplied."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from collections.abc import Mapping as Map
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +48,12 @@ class Known:
         """From here on the step `id` has run."""
         if id is not None:
             self.steps[id] = {"outcome": "string", "outputs": outputs}
+
+    def fork(self) -> Known:
+        """What is known, as one of several branches sees it from here on."""
+        twin = copy(self)
+        twin.steps = dict(self.steps)
+        return twin
 
     def hide(self, id: str | None, why: Unavailable) -> None:
         """The step `id` has started, and leaves nothing."""

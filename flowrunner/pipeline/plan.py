@@ -66,9 +66,9 @@ class Watch:
 class DeviceRequest:
     """A role and what must fill it.
 
-    `selector` is Kubernetes label selector text; where each instance of a job, or each call of a template, has one of its
-    own, it is the text of the expression `late`. `requires` are interface names from the author; `needs` is what the steps use:
-    (part of the device or "", interfaces of which one is enough, the step's place).
+    `selector` is Kubernetes label selector text; where each instance of a job, or each call of a template, has one of
+    its own, it is the text of the expression `late`. `requires` are interface names from the author; `needs` is what
+    the steps use: (part of the device or "", interfaces of which one is enough, the step's place).
     """
 
     role: str
@@ -134,12 +134,14 @@ class Background(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """A body with what surrounds it. `steps` or `jobs` is the body; `last` is `finally`."""
+    """A body with what surrounds it. `steps`, `jobs` or `branches` are the body; `last` is `finally`."""
 
     devices: tuple[DeviceRequest, ...] = ()
     watch: tuple[Watch, ...] = ()
     steps: tuple[Node, ...] = ()
     jobs: tuple[Job, ...] = ()
+    branches: tuple[Block, ...] = ()
+    fail_fast: bool = True
     rescue: tuple[Node, ...] = ()
     last: tuple[Node, ...] = ()
     timeout: Duration | Expression | None = None
@@ -150,10 +152,18 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block(Node):
-    """`group`, `lease`, `call` or `job`: a scope as a node."""
+    """A scope as a node. A `branch` is one of those of a `parallel`."""
 
-    action: Literal["group", "lease", "call", "job"]
+    action: Literal["group", "lease", "parallel", "branch", "call", "job"]
     scope: Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Barrier(Node):
+    """A place in a branch where it waits until all `participants`, which are branches, are at the barrier `meeting`."""
+
+    meeting: str
+    participants: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +277,7 @@ def _walk(node: Node, templates: bool) -> Iterator[Node]:
 
 def within(scope: Scope) -> Sequence[Node]:
     """The nodes right in `scope`, in the order of the file."""
-    return (*scope.jobs, *scope.steps, *scope.rescue, *scope.last)
+    return (*scope.jobs, *scope.branches, *scope.steps, *scope.rescue, *scope.last)
 
 
 def below(node: Node) -> Iterator[Node]:

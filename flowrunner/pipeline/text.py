@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from flowrunner.expressions import Expression
 from flowrunner.pipeline.plan import (
     Background,
+    Barrier,
     Block,
     Call,
     DeviceRequest,
@@ -40,7 +41,7 @@ def _scope(scope: Scope) -> list[Branch]:
     set_ = [f"{name} {_shown(limit)}" for name, limit in limits.items() if limit is not None]
     found += [("limits: " + ", ".join(set_), [])] if set_ else []
     found += [(f"watch {watch.device}: {watch.pattern} -> {watch.outcome}", []) for watch in scope.watch]
-    found += [_node(node) for node in (*scope.jobs, *scope.steps)]
+    found += [_node(node) for node in (*scope.jobs, *scope.branches, *scope.steps)]
     for title, nodes in (("rescue", scope.rescue), ("finally", scope.last)):
         found += [(title, [_node(node) for node in nodes])] if nodes else []
     found += [(f"output {name} = {_shown(value)}", []) for name, value in scope.outputs.items()]
@@ -68,6 +69,7 @@ def _node(node: Node) -> Branch:
     if node.retry and node.retry.between:
         below.append(("between attempts", [_node(between) for between in node.retry.between]))
     action = node.action if isinstance(node, StepNode | Block) else "background"
+    action = f"barrier {node.meeting}" if isinstance(node, Barrier) else action
     action = f"call {node.template}" if isinstance(node, Call) else action
     return f"{node.path}: {action if node.name == node.id else node.name}" + "".join(
         f", {fact}" for fact in _facts(node)

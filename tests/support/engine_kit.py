@@ -21,7 +21,7 @@ from flowrunner.errors import BenchError, ExpectationError, Span
 from flowrunner.interface import Direct
 from flowrunner.interfaces.power import Power, PowerReading
 from flowrunner.model import Duration, Secret
-from flowrunner.pipeline.plan import Block, DeviceRequest, Job, Node, Plan, Scope, StepNode
+from flowrunner.pipeline.plan import Barrier, Block, DeviceRequest, Job, Node, Plan, Scope, StepNode
 from flowrunner.step import Context, Outputs, Step
 from tests.support.virtual_clock import run_virtual
 
@@ -180,6 +180,23 @@ def group(path: str, steps: Sequence[Node], **fields: Any) -> Block:
     inner = {key: fields.pop(key) for key in list(fields) if key in Scope.__dataclass_fields__ and key != "timeout"}
     scope = Scope(steps=tuple(steps), **inner)
     return Block(path=path, id=path, name=path, where=HERE, action="group", scope=scope, **fields)
+
+
+def parallel(path: str, branches: Mapping[str, Sequence[Node]], *, fail_fast: bool = True, **fields: Any) -> Block:
+    """Branches beside each other."""
+    made = tuple(
+        Block(path=f"{path}.{name}", id=None, name=name, where=HERE, action="branch", scope=Scope(steps=tuple(steps)))
+        for name, steps in branches.items()
+    )
+    scope = Scope(branches=made, fail_fast=fail_fast)
+    return Block(path=path, id=path, name=path, where=HERE, action="parallel", scope=scope, **fields)
+
+
+def barrier(path: str, meeting: str, participants: Sequence[str], **fields: Any) -> Barrier:
+    """A place where `participants` meet."""
+    return Barrier(
+        path=path, id=None, name=meeting, where=HERE, meeting=meeting, participants=tuple(participants), **fields
+    )  # fmt: skip
 
 
 def job(
