@@ -82,7 +82,12 @@ def _include(definitions: Definitions) -> Schema:
     """A path, or where else the file is."""
     whole = definitions.add_fields(IncludeKeys)
     whole["properties"]["digest"]["pattern"] = "^sha256:[0-9a-f]{64}$"
-    whole["oneOf"] = [{"required": [key]} for key in ("file", "git", "oci")]
+    places = ("file", "git", "oci")
+    whole["if"] = {"propertyNames": {"enum": list(whole["properties"])}}
+    whole["then"] = {
+        "oneOf": [{"required": [key]} for key in places],
+        "errorMessage": "it needs one of file, git and oci",
+    }
     definitions["pipeline.include"] = whole
     path = {"type": "string", "description": "The path of a file; it starts at the folder of this one."}
     return either(path, {"$ref": f"{REF}pipeline.include"})

@@ -76,7 +76,8 @@ def _step(names: Iterable[str], common: Iterable[str], scope: Iterable[str]) -> 
 
 def _with() -> Schema:
     about = "The inputs of the template."
-    return {"title": "with", "type": "object", "description": about}
+    fits = {"type": "object", "errorMessage": "a mapping of inputs belongs here"}
+    return {"title": "with", "description": about, **fits}
 
 
 def _call_devices() -> Schema:
@@ -144,6 +145,7 @@ def _blocks(definitions: Parts, actions: Parts, scope: Parts) -> Parts:
             "title": "parallel",
             "type": "object",
             "description": "Branches that run beside each other.",
+            "errorMessage": "a mapping with branches belongs here",
             "properties": {
                 "fail_fast": {"type": "boolean", "title": "fail_fast", "description": FAIL_FAST},
                 "branches": {
