@@ -37,7 +37,9 @@ from flowrunner.engine.fitting import check_lab
 from flowrunner.engine.run import Finished, Runner
 from flowrunner.engine.state import Options
 from flowrunner.lab.discover import discover
+from flowrunner.lab.flock import lock_folder
 from flowrunner.lab.static import StaticLab
+from flowrunner.lab.turns import Turns
 from flowrunner.pipeline.compiler import Compiled, compile
 from flowrunner.report.display import display
 from flowrunner.report.writer import write_reports
@@ -81,7 +83,7 @@ def run(
         bench = discover(pipeline, lab=lab, exporters=exporter or (), environment=os.environ, access=said)
         options = Options(
             update_snapshots=update_snapshots, ci=bool(os.environ.get("CI")), fsync=fsync, environment=dict(os.environ),
-            hidden=bench.secrets, facts=_facts(bench),
+            hidden=bench.secrets, facts=_facts(bench), turn=Turns(partial(lock_folder, os.environ)),
         )  # fmt: skip
         runner = Runner(compiled.plan, compiled.secrets, bench, runs, options)
         finished, unwritten = anyio.run(partial(_run, runner, bench, compiled, plain=plain, console=console))

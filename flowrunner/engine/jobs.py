@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -125,7 +125,7 @@ async def _recorded(run: Run, site: Site, job: Job, tried: Tried) -> Result:
             started = begin(run, site, job)
             result = of_error(error, kind="test", path=site.path(job), where=job.where)
             return finish(run, site, job, result, started=started)
-        if group is not None and not await stack.enter_async_context(_turn(run, site.halt, str(group))):
+        if group is not None and not await _has_turn(run, site, job, str(group), stack):
             result = Result(outcome=Outcome.SKIPPED, cause="cancel", because=f"canceled while '{group}' was at work")
             skip(run, site, job, result)
             return replace(result, path=site.path(job))
@@ -134,25 +134,22 @@ async def _recorded(run: Run, site: Site, job: Job, tried: Tried) -> Result:
         return finish(run, site, job, result, started=started, attempts=attempts)
 
 
-@asynccontextmanager
-async def _turn(run: Run, halt: Halt, group: str) -> AsyncIterator[bool]:
-    """Be the only one of `group`, in the order of asking; gives False when asked to stop before."""
-    lock = run.groups.setdefault(group, asyncio.Lock())
-    getting = asyncio.ensure_future(lock.acquire())
+async def _has_turn(run: Run, site: Site, job: Job, group: str, stack: AsyncExitStack) -> bool:
+    """Wait for the turn of `job`, which lasts as long as `stack`; gives False when asked to stop before."""
+    getting = asyncio.ensure_future(stack.enter_async_context(run.turn(group, site.path(job))))
     asked = asyncio.get_running_loop().create_future()
-    unsubscribe = halt.subscribe(lambda _: asked.cancel())
+    unsubscribe = site.halt.subscribe(lambda _: asked.cancel())
     try:
         await asyncio.wait((getting, asked), return_when=asyncio.FIRST_COMPLETED)
     finally:
         unsubscribe()
-    if not getting.done():
-        getting.cancel()
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+        if not getting.done():
+            getting.cancel()
+            await asyncio.wait((getting,))
+    if getting.cancelled():
+        return False
+    getting.result()
+    return True
 
 
 async def _all_instances(run: Run, site: Site, job: Job, matrix: Matrix, tried: Tried) -> Result:

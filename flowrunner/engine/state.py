@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,9 +24,16 @@ FINALLY = 180.0
 """Seconds that `rescue` and `finally` have each, unless the pipeline says otherwise."""
 
 
+Turn = Callable[[str, str, Callable[[str, int], None]], AbstractAsyncContextManager[None]]
+"""Makes whoever enters the only one of a group: its name, who asks, and what is told whose turn it is and the place."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a run is to be done. `facts` go into the journal's first line; `hidden` are masked as secrets are."""
+    """How a run is to be done. `facts` go into the journal's first line; `hidden` are masked as secrets are.
+
+    `turn` keeps concurrency groups apart from those of other runs; without it only those of this run count.
+    """
 
     update_snapshots: bool = False
     ci: bool = False
@@ -33,6 +41,7 @@ class Options:
     environment: Mapping[str, str] = field(default_factory=dict)
     hidden: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    turn: Turn | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,6 +70,16 @@ class Run:
     def inside(self, job: str) -> Run:
         """This run as the job with the path `job` sees it: what it writes says so."""
         return replace(self, journal=JobJournal(self.journal, job), job=job)
+
+    def turn(self, group: str, path: str) -> AbstractAsyncContextManager[Any]:
+        """Be the only one of `group`, in the order of asking; the job at `path` waits for it."""
+        if self.options.turn is None:
+            return self.groups.setdefault(group, asyncio.Lock())
+
+        def waiting(owner: str, position: int) -> None:
+            self.journal.write("turn.waiting", path=path, group=group, owner=owner, position=position)
+
+        return self.options.turn(group, str(self.owner), waiting)
 
     def scratch(self) -> Path:
         """A new folder for one attempt's files; the whole of it goes when the run ends."""

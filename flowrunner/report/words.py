@@ -53,6 +53,11 @@ def _lease_waiting(event: Event) -> tuple[str, str]:
     return "waiting", f"{role_of(event)}: for {one_line(event['owner'])}{place}"
 
 
+def _turn_waiting(event: Event) -> tuple[str, str]:
+    place = f", number {event['position']} in the queue"
+    return "waiting", f"{event['path']}: for the turn of {one_line(event['owner'])} in '{event['group']}'{place}"
+
+
 def _attempt_finished(event: Event) -> tuple[str, str] | None:
     if event.get("pause") is None:
         return None
@@ -93,6 +98,7 @@ def _device_log(event: Event) -> tuple[str, str] | None:
 _WORDS: Mapping[str, Callable[[Event], tuple[str, str] | None]] = {
     "lease.acquired": _lease_acquired,
     "lease.waiting": _lease_waiting,
+    "turn.waiting": _turn_waiting,
     "lease.warning": lambda event: ("warning", f"{role_of(event)}: {one_line(event['message'], 500)}"),
     "device.log": _device_log,
     "lease.lost": lambda event: ("lost", f"{role_of(event)}: {one_line(event['reason'])}"),
