@@ -14,9 +14,10 @@ from flowrunner.console.regexes import Regex
 from flowrunner.model import Duration, Model, SecretText, Size, Type, Version
 from flowrunner.pipeline.convert import facts, from_data
 from flowrunner.pipeline.inputs import Declared, choose, declarations
-from flowrunner.pipeline.language import DeclaredKeys, TemplateInputKeys
+from flowrunner.pipeline.language import DeclaredKeys
 from flowrunner.pipeline.plan import FileFacts
 from flowrunner.pipeline.problems import Problems
+from flowrunner.pipeline.reuse_keys import TemplateInputKeys
 from flowrunner.source import Node, plain
 
 ANNOTATIONS: Map[Type, Any] = {

@@ -17,7 +17,7 @@ from flowrunner.pipeline.actions import Parts, take_apart
 from flowrunner.pipeline.common import read_common
 from flowrunner.pipeline.here import Here
 from flowrunner.pipeline.ids import NAMING, RESERVED, ids_in, is_name
-from flowrunner.pipeline.language import ParallelKeys
+from flowrunner.pipeline.job_keys import ParallelKeys
 from flowrunner.pipeline.plan import Barrier, Block, Node, Scope
 from flowrunner.pipeline.races import Segment, find_races
 from flowrunner.source import Mapping, Scalar, Sequence

@@ -16,9 +16,10 @@ from flowrunner.expressions import Expression
 from flowrunner.interface import Interface
 from flowrunner.pipeline.fit import Fitted, Fitter, Read
 from flowrunner.pipeline.inputs import entries
-from flowrunner.pipeline.language import DeviceKeys, RoleKeys
+from flowrunner.pipeline.language import DeviceKeys
 from flowrunner.pipeline.plan import DeviceRequest
 from flowrunner.pipeline.problems import Problems
+from flowrunner.pipeline.reuse_keys import RoleKeys
 from flowrunner.source import Mapping, Node, Scalar
 
 Interfaces = tuple[type[Interface], ...]

@@ -15,7 +15,7 @@ from flowrunner.pipeline.common import read_block
 from flowrunner.pipeline.fit import Fitted, Fitter
 from flowrunner.pipeline.here import Here
 from flowrunner.pipeline.ids import NAMING, RESERVED, collect_ids, is_name
-from flowrunner.pipeline.language import JobKeys
+from flowrunner.pipeline.job_keys import JobKeys
 from flowrunner.pipeline.matrix import read_matrix
 from flowrunner.pipeline.names import Known
 from flowrunner.pipeline.outputs import type_of_value

@@ -9,23 +9,20 @@ from pydantic import BaseModel
 
 from flowrunner.pipeline.devices import interface_names
 from flowrunner.pipeline.editors import NAMES, finished
+from flowrunner.pipeline.job_keys import JobKeys
 from flowrunner.pipeline.jobs import NOT_HERE as OF_JOBS
 from flowrunner.pipeline.judge import judge
 from flowrunner.pipeline.language import (
     DefaultKeys,
     DeviceKeys,
-    IncludeKeys,
     InputKeys,
-    JobKeys,
     PipelineKeys,
-    RoleKeys,
     ScopeKeys,
     SecretKeys,
-    TemplateInputKeys,
-    TemplateKeys,
     WatchKeys,
-)  # fmt: skip
+)
 from flowrunner.pipeline.marks import key_of
+from flowrunner.pipeline.reuse_keys import IncludeKeys, RoleKeys, TemplateInputKeys, TemplateKeys
 from flowrunner.pipeline.shapes import EXPRESSION, REF, Schema, either, examples, shape
 from flowrunner.pipeline.step_schema import add_step
 from flowrunner.plugins import load, types

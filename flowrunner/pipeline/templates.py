@@ -9,10 +9,10 @@ from flowrunner.pipeline.actions import SCOPE
 from flowrunner.pipeline.devices import template_roles
 from flowrunner.pipeline.here import Here
 from flowrunner.pipeline.ids import collect_ids
-from flowrunner.pipeline.language import TemplateKeys
 from flowrunner.pipeline.library import Library, Template
 from flowrunner.pipeline.names import Known
 from flowrunner.pipeline.outputs import type_of_value
+from flowrunner.pipeline.reuse_keys import TemplateKeys
 from flowrunner.pipeline.scope import compile_scope
 from flowrunner.source import Mapping, Node, Scalar
 
