@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from io import StringIO
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from rich.console import Console
 
 from flowrunner.errors import PipelineErrors
 from flowrunner.report.display import closing_lines
+from flowrunner.report.live import LiveTree
 from flowrunner.report.summary import summarize_folder
 from flowrunner.report.writer import write_reports
 from tests.support.bench import BOARD, Done, execute
@@ -97,6 +101,17 @@ def test_the_reports_show_the_jobs(done: Done) -> None:
     lines = "\n".join(closing_lines(summarize_folder(folder), folder))
     assert "3 passed" in lines
     assert "because of broken" in lines
+
+
+def test_the_terminal_tells_paths_in_full_once_jobs_run_beside_each_other(done: Done) -> None:
+    stream = StringIO()
+    with LiveTree(Console(file=stream, force_terminal=True, width=160)) as tree:
+        for event in done.events:
+            tree(event)
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).strip() for line in stream.getvalue().splitlines()]
+    for path in ("smoke[0].up", "smoke[2].expect2", "broken.run1", "finally.log1"):
+        assert any(re.search(rf"[✓✗] {re.escape(path)} ", line) for line in lines), path
+    assert any("▸ smoke[2]  smoke (other, 1)" in line for line in lines)
 
 
 def test_console_excerpts_are_those_of_the_own_job(done: Done) -> None:

@@ -240,18 +240,20 @@ def stage(error: PipelineError) -> int:
     return 0 if error.code in FILE else 1 if error.code in SHAPE else 2
 
 
+SAID = "templates: {said: {inputs: {word: {}}, steps: [{log: '${{ inputs.word }}'}]}}"
+"""The template that generated pipelines call."""
+
+
 @st.composite
 def pipelines(draw: st.DrawFn) -> str:
-    """A valid pipeline: nested blocks, references to steps before, limits, retries, repetitions."""
+    """A valid pipeline: nested blocks, branches, calls, references to steps before, limits, retries, repetitions."""
     seen: list[str] = []
     count = iter(range(1_000))
 
-    def step(indent: str, depth: int) -> list[str]:
-        kind = draw(
-            st.sampled_from(
-                ["power", "wait", "log", "run", "expect", "measure", "background"] + ["group"] * (2 * (depth < 3))
-            )
-        )
+    def step(indent: str, depth: int, *, beside: bool = False) -> list[str]:
+        quiet = ["wait", "log", "run", "measure", "background", "call"]
+        blocks = ["group", "group", "parallel"] * (depth < 3)
+        kind = draw(st.sampled_from([*quiet, *blocks, *([] if beside else ["power", "expect"])]))
         lines = (
             [f"id: s{next(count)}"]
             if draw(st.booleans()) or kind in ("power", "run")
@@ -267,7 +269,9 @@ def pipelines(draw: st.DrawFn) -> str:
             "expect": ["expect: {patterns: [{pattern: 'a+', name: a}, {prompt: '# '}], within: 5s}"],
             "measure": ["measure: {name: n, value: 3, limits: {max: 4}}"],
             "background": ["background: {run: ./serve, ready: up}"],
-            "group": ["group:", *(steps(indent + "    ", depth + 1) if kind == "group" else [])],
+            "call": ["call: said", "with: {word: '${{ run.id }}'}"],
+            "group": ["group:", *(steps(indent + "    ", depth + 1, beside) if kind == "group" else [])],
+            "parallel": ["parallel:", *(branches(indent + "    ", depth + 1) if kind == "parallel" else [])],
         }[kind]
         if kind not in ("background",):
             lines += draw(st.lists(st.sampled_from([
@@ -281,12 +285,22 @@ def pipelines(draw: st.DrawFn) -> str:
             for i, line in enumerate(lines)
         ]
 
-    def steps(indent: str, depth: int) -> list[str]:
-        return [line for _ in range(draw(st.integers(1, 4))) for line in step(indent, depth)]
+    def steps(indent: str, depth: int, beside: bool = False) -> list[str]:
+        return [line for _ in range(draw(st.integers(1, 4))) for line in step(indent, depth, beside=beside)]
+
+    def branches(indent: str, depth: int) -> list[str]:
+        before, lines, all_seen = list(seen), [f"{indent}branches:"], list(seen)
+        for name in ("left", "right"):
+            seen[:] = before
+            lines += [f"{indent}  {name}:", *steps(indent + "    ", depth, True)]
+            lines += [f"{indent}    - barrier: m"]
+            all_seen += [id for id in seen if id not in before]
+        seen[:] = all_seen
+        return lines
 
     body = steps("  ", 0)
     return "\n".join(
-        ["flow: 1", "devices: {dut: {selector: board=virt}}", "steps:", *body, "finally:", *steps("  ", 2), ""]
+        ["flow: 1", SAID, "devices: {dut: {selector: board=virt}}", "steps:", *body, "finally:", *steps("  ", 2), ""]
     )
 
 

@@ -13,7 +13,7 @@ from flowrunner.model import Duration
 from flowrunner.pipeline import plan_json
 from flowrunner.pipeline.compiler import compile
 from flowrunner.pipeline.plan import Call
-from tests.flowrunner.pipeline.test_properties import pipelines
+from tests.flowrunner.pipeline.test_properties import SAID, pipelines
 from tests.support.compiler import Bench
 
 BOOT = """
@@ -131,8 +131,9 @@ def test_a_template_does_what_the_same_steps_in_a_group_do(text: str) -> None:
     body, _, last = body.partition("finally:\n")
     head = "flow: 1\ndevices: {dut: {selector: board=virt}}\n"
     steps, after = indent(body, "    "), indent(last, "    ")
-    group = f"{head}steps:\n  - id: g\n    group:\n{steps}    finally:\n{after}"
-    called = f"{head}templates:\n  t:\n    devices: {{dut: {{}}}}\n    steps:\n{steps}    finally:\n{after}"
+    group = f"{head}{SAID}\nsteps:\n  - id: g\n    group:\n{steps}    finally:\n{after}"
+    said = SAID.replace("templates: {", "templates:\n  ").removesuffix("}")
+    called = f"{head}{said}\n  t:\n    devices: {{dut: {{}}}}\n    steps:\n{steps}    finally:\n{after}"
     called += "steps:\n  - id: g\n    call: t\n"
     with TemporaryDirectory() as folder:
         found = []
