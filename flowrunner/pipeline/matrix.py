@@ -6,11 +6,12 @@ from collections.abc import Mapping as Map
 from itertools import product
 from typing import Any
 
-from flowrunner.errors import FlowrunnerError, PipelineError
+from flowrunner.errors import FlowrunnerError, PipelineError, near
 from flowrunner.expressions import Expression
 from flowrunner.expressions.names import Names
 from flowrunner.model import Type
 from flowrunner.pipeline.devices import waits
+from flowrunner.pipeline.explain import given
 from flowrunner.pipeline.here import Here
 from flowrunner.pipeline.ids import NAMING, is_name
 from flowrunner.pipeline.outputs import type_of_value
@@ -25,6 +26,7 @@ UNKNOWN = object()
 """The value of an expression that uses an input without a value."""
 
 Values = Map[str, Any]
+Axes = Map[str, list[Any] | None]
 
 
 def read_matrix(here: Here, node: Node | None) -> tuple[tuple[Values, ...], Names]:
@@ -41,11 +43,7 @@ def read_matrix(here: Here, node: Node | None) -> tuple[tuple[Values, ...], Name
             axes[name] = _axis(here, key, value)
     excluded, included = (_mappings(here, node, word) for word in WORDS[::-1])
     for position, one in enumerate(excluded):
-        for name in one.keys() - axes.keys():
-            what, advice = f"the matrix has no '{name}' to exclude", f"it has {', '.join(axes) or 'no values'}"
-            listed = node.get("exclude")
-            place = listed.items[position] if isinstance(listed, Sequence) else node
-            here.problems.add(what, code="unknown-matrix", where=place.where, help=advice)
+        _check_excluded(here, node, axes, one, position)
     if len(here.problems) > before or None in axes.values():
         return (), dict.fromkeys({**axes, **{n: None for one in included for n in one}}, "any")
     found = combinations({name: values or [] for name, values in axes.items()}, included, excluded)
@@ -54,6 +52,24 @@ def read_matrix(here: Here, node: Node | None) -> tuple[tuple[Values, ...], Name
         advice = f"it may have {MOST}" if found else "give it values, or exclude less"
         here.problems.add(what, code="bad-value", where=node.where, help=advice)
     return tuple(found), _types(found)
+
+
+def _check_excluded(here: Here, node: Mapping, axes: Axes, one: Values, position: int) -> None:
+    """An `exclude` takes something out: each of its values is in the list of that name, as far as that is written."""
+    listed = node.get("exclude")
+    place = listed.items[position] if isinstance(listed, Sequence) else node
+    for name, value in one.items():
+        where = (place.get(name) or place).where if isinstance(place, Mapping) else place.where
+        values = axes.get(name)
+        if name not in axes:
+            what, advice = f"the matrix has no '{name}' to exclude", f"it has {', '.join(axes) or 'no values'}"
+            here.problems.add(what, code="unknown-matrix", where=place.where, help=advice)
+        elif isinstance(node.get(name), Sequence) and values and not any(_same(value, other) for other in values):
+            what, advice = (
+                f"'{name}' is never {given(value)}, so there is nothing to exclude",
+                near(str(value), map(str, values)),
+            )
+            here.problems.add(what, code="unknown-matrix", where=where, help=advice)
 
 
 def combinations(axes: Map[str, list[Any]], include: list[Values], exclude: list[Values]) -> list[Values]:

@@ -77,6 +77,68 @@ outputs:
   boot_time: ${{ steps.prompt.outputs.at }}
 """
 
+JOBS = """
+flow: 1
+inputs:
+  budget: {type: duration, default: 25s}
+templates:
+  boot:
+    devices:
+      board: {requires: [power, console]}
+    inputs:
+      within: {type: duration, default: 30s}
+      mode: {choices: [fast, slow], default: fast}
+    steps:
+      - power: cycle
+        device: board
+      - id: seen
+        expect: {prompt: login, within: "${{ inputs.within }}"}
+    outputs: {at: "${{ steps.seen.outputs.at }}"}
+defaults: {timeout: 5m}
+timeout: 1h
+jobs:
+  smoke:
+    strategy:
+      matrix:
+        board: [rpi3, rpi4]
+        storage: [emmc, sd]
+        exclude: [{board: rpi3, storage: sd}]
+        include: [{board: rpi5, storage: sd}]
+      max_parallel: 2
+      fail_fast: false
+    concurrency: {group: lab}
+    retry: {attempts: 2, on: [infra]}
+    devices:
+      dut: {selector: "board=${{ matrix.board }}"}
+      ap: {selector: board=ap}
+    steps:
+      - id: boot
+        call: boot
+        with: {within: "${{ inputs.budget }}", mode: slow}
+        devices: {board: dut}
+      - parallel:
+          fail_fast: true
+          branches:
+            left:
+              - {power: on, device: dut}
+              - {barrier: up, timeout: 5s}
+            right:
+              - {power: on, device: ap}
+              - barrier: up
+        finally:
+          - power: off
+            device: ap
+    outputs: {at: "${{ steps.boot.outputs.at }}"}
+  summary:
+    needs: [smoke]
+    if: ${{ needs.smoke.outcome == 'passed' }}
+    severity: warning
+    steps:
+      - log: ${{ needs.smoke.outputs.at | length }} boards
+finally:
+  - log: ${{ needs.summary.outcome }}
+"""
+
 FREE = {
     "name",
     "message",
@@ -90,6 +152,7 @@ FREE = {
     "selector",
     "description",
     "tags",
+    "choices",
 }
 """Keys whose value may be any text, or nearly."""
 
@@ -120,6 +183,22 @@ def errors(text: str) -> list[PipelineError]:
     return []
 
 
+CHOSEN = {
+    "inputs",
+    "secrets",
+    "devices",
+    "outputs",
+    "safe_state",
+    "templates",
+    "jobs",
+    "branches",
+    "matrix",
+    "exclude",
+    "include",
+}
+"""Keys below which names stand that the author chose."""
+
+
 def tokens(node: Node, key: str = "") -> Iterator[tuple[Scalar, str]]:
     """Each key and plain scalar that has a meaning, with the key that it stands under."""
     if isinstance(node, Scalar):
@@ -131,7 +210,7 @@ def tokens(node: Node, key: str = "") -> Iterator[tuple[Scalar, str]]:
     else:
         for name, value in node.entries:
             # Names that the author chose mean nothing by themselves: a misspelt one is seen where it is used.
-            if key not in ("inputs", "secrets", "devices", "outputs", "safe_state"):
+            if key not in CHOSEN:
                 yield name, key
             if name.value not in ("id", "safe_state"):
                 yield from tokens(value, str(name.value))
@@ -140,6 +219,8 @@ def tokens(node: Node, key: str = "") -> Iterator[tuple[Scalar, str]]:
 ROOT = parse(GOOD, "good").root
 assert isinstance(ROOT, Mapping)
 TOKENS = list(tokens(ROOT))
+JOBS_ROOT = parse(JOBS, "jobs").root
+assert isinstance(JOBS_ROOT, Mapping)
 
 
 def replaced(text: str, where: Span, new: str) -> str:
@@ -159,20 +240,24 @@ def touches(error: Span | None, line: int, start: int, end: int) -> bool:
 
 def test_the_good_pipeline_is_good() -> None:
     assert errors(GOOD) == []
+    assert errors(JOBS) == []
     assert len(TOKENS) > 90
 
 
-@given(st.sampled_from(TOKENS), st.data())
-@settings(max_examples=150, deadline=None)
-def test_a_mutated_token_is_touched_by_an_error(token: tuple[Scalar, str], data: st.DataObject) -> None:
-    node, _ = token
+ALL = [*((GOOD, token) for token in TOKENS), *((JOBS, token) for token in tokens(JOBS_ROOT))]
+
+
+@given(st.sampled_from(ALL), st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_mutated_token_is_touched_by_an_error(found_in: tuple[str, tuple[Scalar, str]], data: st.DataObject) -> None:
+    whole, (node, _) = found_in
     text = node.text
     position = data.draw(st.integers(min_value=0, max_value=len(text) - 1))
     new = data.draw(
         st.sampled_from([text[:position] + "q" + text[position:], text[:position] + text[position + 1 :], "qqq"])
     )
     assume(new.strip() == new and new)
-    found = errors(replaced(GOOD, node.where, new))
+    found = errors(replaced(whole, node.where, new))
     if not found:
         return  # it means something else now, and is as good: 25s became 5s
     where = node.where
