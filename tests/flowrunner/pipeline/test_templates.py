@@ -7,10 +7,12 @@ from tempfile import TemporaryDirectory
 from textwrap import indent
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 
-from flowrunner.model import Duration
+from flowrunner.model import Duration, Secret
 from flowrunner.pipeline import plan_json
+from flowrunner.pipeline.accepts import given as given_to
 from flowrunner.pipeline.compiler import compile
 from flowrunner.pipeline.plan import Call
 from tests.flowrunner.pipeline.test_properties import SAID, pipelines
@@ -115,6 +117,22 @@ def test_inputs_may_have_any_name(bench: Bench) -> None:
     call = bench.nodes(text + f"steps:\n  - {{id: c, call: t, with: {{{given_}}}}}\n")["c"]
     assert isinstance(call, Call)
     assert call.accepts.model_validate(call.values).model_dump(by_alias=True) == dict.fromkeys(names, Duration(5))
+
+
+@pytest.mark.parametrize("how", ["{type: secret}", "{type: secret, required: false}", "{type: secret, default: none}"])
+def test_a_secret_is_one_inside_the_template_as_well(bench: Bench, how: str) -> None:
+    text = (
+        f"flow: 1\ntemplates:\n  t:\n    inputs: {{token: {how}}}\n"
+        "    steps: [{run: {command: a, env: {T: 'x${{ inputs.token }}'}}}]\n"
+        "secrets: {token: {required: false}}\nsteps:\n  - {id: c, call: t, with: {token: '${{ secrets.token }}'}}\n"
+    )
+    call = bench.nodes(text)["c"]
+    assert isinstance(call, Call)
+    assert isinstance(given_to(call.accepts.model_validate({"token": Secret("hidden")}))["token"], Secret)
+    (error,) = bench.errors(
+        text.replace("run: {command: a, env: {T: 'x${{ inputs.token }}'}}", "log: 'x${{ inputs.token }}'")
+    )
+    assert "secret-leak" in error
 
 
 def inlined(node: dict[str, Any]) -> Any:
