@@ -58,4 +58,4 @@ def check(
 
 def _size(plan: Plan) -> str:
     steps = sum(1 for _ in plan.walk())
-    return f"{steps} steps" if plan.jobs else "only templates"
+    return f"{steps} steps" if plan.runs else "only templates"

@@ -33,10 +33,13 @@ from flowrunner.cli.common import (
     reporting,
 )
 from flowrunner.cli.reach import Authority, Insecure, Passphrase, PassphraseFile, Pin, ServerName, access
+from flowrunner.engine.fitting import check_lab
 from flowrunner.engine.run import Finished, Runner
 from flowrunner.engine.state import Options
 from flowrunner.lab.discover import discover
+from flowrunner.lab.flock import lock_folder
 from flowrunner.lab.static import StaticLab
+from flowrunner.lab.turns import Turns
 from flowrunner.pipeline.compiler import Compiled, compile
 from flowrunner.report.display import display
 from flowrunner.report.writer import write_reports
@@ -80,7 +83,7 @@ def run(
         bench = discover(pipeline, lab=lab, exporters=exporter or (), environment=os.environ, access=said)
         options = Options(
             update_snapshots=update_snapshots, ci=bool(os.environ.get("CI")), fsync=fsync, environment=dict(os.environ),
-            hidden=bench.secrets, facts=_facts(bench),
+            hidden=bench.secrets, facts=_facts(bench), turn=Turns(partial(lock_folder, os.environ)),
         )  # fmt: skip
         runner = Runner(compiled.plan, compiled.secrets, bench, runs, options)
         finished, unwritten = anyio.run(partial(_run, runner, bench, compiled, plain=plain, console=console))
@@ -118,7 +121,7 @@ async def _run(
         typer.echo("canceled while the exporters were asked what they have", err=True)
         raise typer.Exit(EXIT_CANCELED)
     looking.result()
-    bench.check(requests)
+    check_lab(bench, compiled.plan)
     with display(runner.folder, plain=plain, console=console, sources=compiled.plan.sources) as listener:
         finished = await runner.run([listener])
         return finished, _write_reports(finished)

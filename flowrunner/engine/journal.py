@@ -80,6 +80,23 @@ class Journal:
             listener(record)
 
 
+class JobJournal(Journal):
+    """The journal as the work of one job writes it: what has no path of its own says which job it belongs to."""
+
+    def __init__(self, whole: Journal, job: str) -> None:
+        self._whole = whole
+        self._job = job
+
+    def write(self, event: str, *, durable: bool = False, **fields: Any) -> None:
+        self._whole.write(event, durable=durable, **self._told(fields))
+
+    def show(self, event: str, **fields: Any) -> None:
+        self._whole.show(event, **self._told(fields))
+
+    def _told(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return fields if "path" in fields else {"job": self._job, **fields}
+
+
 def _write_all(file: int, data: bytes) -> None:
     while data:
         data = data[os.write(file, data) :]

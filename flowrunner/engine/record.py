@@ -8,7 +8,7 @@ from flowrunner.engine.result import Result, place
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import Run
 from flowrunner.model import Outcome
-from flowrunner.pipeline.plan import Background, Block, Call, Node, StepNode, below
+from flowrunner.pipeline.plan import Background, Barrier, Block, Call, Node, StepNode, below
 
 
 def begin(run: Run, site: Site, node: Node) -> float:
@@ -52,4 +52,6 @@ def tolerated(node: Node, result: Result) -> bool:
 
 
 def _action(node: Node) -> str:
+    if isinstance(node, Barrier):
+        return "barrier"
     return node.action if isinstance(node, StepNode | Block) else "background"

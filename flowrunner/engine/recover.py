@@ -114,7 +114,7 @@ def _remove_leftovers(folder: Path, events: Sequence[Event], recovery: Recovery)
 
 
 async def _make_safe(events: Sequence[Event], lab: Lab | None, journal: Journal, recovery: Recovery) -> None:
-    for role, lease in _unsafe(events).items():
+    for (_, role), lease in _unsafe(events).items():
         if lab is None:
             recovery.failed.append(f"no lab was given to make '{role}' ({lease['exporter']}) safe")
             continue
@@ -124,14 +124,14 @@ async def _make_safe(events: Sequence[Event], lab: Lab | None, journal: Journal,
             recovery.failed.append(f"'{role}' ({lease['exporter']}) could not be made safe: {error}")
 
 
-def _unsafe(events: Sequence[Event]) -> Mapping[str, Event]:
-    """The leases that were neither made safe nor released, by role."""
-    open_leases: dict[str, Event] = {}
+def _unsafe(events: Sequence[Event]) -> Mapping[tuple[str, str], Event]:
+    """The leases that were neither made safe nor released, by job and role."""
+    open_leases: dict[tuple[str, str], Event] = {}
     for event in events:
         if event["event"] == "lease.acquired":
-            open_leases[event["role"]] = event
+            open_leases[event.get("job", ""), event["role"]] = event
         elif event["event"] == "lease.released":
-            open_leases.pop(event["role"], None)
+            open_leases.pop((event.get("job", ""), event["role"]), None)
     return open_leases
 
 
@@ -156,7 +156,8 @@ async def _make_one_safe(role: str, lease: Event, lab: Lab, journal: Journal, re
                     await call()
                 journal.write("safe_state.finished", durable=True, ok=True, message=None, **facts)
                 recovery.done.append(f"drove {role}.{path}: {action}")
-    journal.write("lease.released", role=role, exporter=lease["exporter"])
+    job = {"job": lease["job"]} if "job" in lease else {}
+    journal.write("lease.released", role=role, exporter=lease["exporter"], **job)
 
 
 def _close(events: Sequence[Event], journal: Journal) -> None:

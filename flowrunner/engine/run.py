@@ -110,7 +110,6 @@ class Runner:
         )
 
     async def _run(self, run: Run) -> Finished:
-        job = self._plan.jobs[0]
         self._keep_plan(run.masker)
         wall = datetime.now(UTC)
         run.journal.write(
@@ -125,7 +124,7 @@ class Runner:
             "run": {"id": self.id, "dir": str(self.folder), "started": wall.isoformat()},
         }
         site = Site(frame=Frame(fixed), halt=run.body, held={})
-        result = await run_scope(run, site, job.scope, "")
+        result = await run_scope(run, site, self._plan.scope, "")
         if result.outputs:
             run.journal.write("outputs", values=dict(result.outputs))
         exit = EXIT[result.outcome]

@@ -10,11 +10,13 @@ import anyio
 
 from flowrunner.engine.attempt import attempt_step
 from flowrunner.engine.background import Beside
+from flowrunner.engine.branches import run_branches, wait_at
 from flowrunner.engine.call import called
 from flowrunner.engine.devices import with_devices
 from flowrunner.engine.halt import Halt, Limit
 from flowrunner.engine.held import Held
-from flowrunner.engine.names import resolve, seconds
+from flowrunner.engine.jobs import run_jobs
+from flowrunner.engine.names import Frame, resolve, seconds
 from flowrunner.engine.record import begin, finish, skip, tolerated
 from flowrunner.engine.repeat import attempts, foreach, limited
 from flowrunner.engine.result import PASSED, Result, of_error
@@ -23,7 +25,7 @@ from flowrunner.engine.state import FINALLY, Run
 from flowrunner.engine.watch import watching
 from flowrunner.errors import ExpectationError, FlowrunnerError, PipelineError, Span
 from flowrunner.model import Duration, Outcome
-from flowrunner.pipeline.plan import Background, Block, Call, Node, Scope, StepNode
+from flowrunner.pipeline.plan import Background, Barrier, Block, Call, DeviceRequest, Node, Scope, StepNode, within
 
 Part = Literal["body", "rescue", "finally", "between"]
 
@@ -44,13 +46,19 @@ async def run_scope(run: Run, site: Site, scope: Scope, path: str) -> Result:
 
     try:
         queue_timeout = _shorter(seconds(scope.queue_timeout, site.frame), site.limit)
-        result = await with_devices(run, site, scope.devices, queue_timeout, path, work)
+        requests = [_bound(one, site.frame) for one in scope.devices]
+        result = await with_devices(run, site, requests, queue_timeout, path, work)
     except FlowrunnerError as error:
         result = of_error(error, kind="setup", path=path, where=scope.devices[0].where)
     if not began:
         why = result.message or "its devices were not leased"
-        _skip_all(run, site, (*scope.steps, *scope.rescue, *scope.last), "dependency", why)
+        _skip_all(run, site, within(scope), "dependency", why)
     return result
+
+
+def _bound(request: DeviceRequest, frame: Frame) -> DeviceRequest:
+    """`request` with the selector of this instance."""
+    return replace(request, selector=str(resolve(request.late, frame)), late=None) if request.late else request
 
 
 def _shorter(queue_timeout: Duration | None, limit: Limit | None) -> Duration | None:
@@ -78,7 +86,8 @@ async def _run_parts(run: Run, site: Site, scope: Scope, path: str) -> Result:
     except FlowrunnerError as error:
         return of_error(error, kind="test", path=path, where=_where(scope))
     async with watching(run, here, scope.watch, halt, path):
-        result = await run_sequence(run, here, scope.steps, part="body", path=path, beside=beside)
+        result, frame = await _body(run, here, scope, path, beside)
+    site = replace(site, frame=frame)
     if not result.good and halt.reason and halt.reason is not site.halt.reason:
         result = halt.reason if result.outcome is Outcome.CANCELED else result
     elif result.good and halt.reason and halt.reason.cause == "watch":
@@ -92,6 +101,16 @@ async def _run_parts(run: Run, site: Site, scope: Scope, path: str) -> Result:
     ended = await beside.end()
     result = next((one for one in (result, last, ended) if not one.good), result)
     return _with_outputs(site, scope, result, path)
+
+
+async def _body(run: Run, site: Site, scope: Scope, path: str, beside: Beside) -> tuple[Result, Frame]:
+    """Run the steps or the jobs; returns the names that what comes after them sees as well."""
+    if scope.branches:
+        return await run_branches(run, site, scope, path, _tried), site.frame
+    if not scope.jobs:
+        return await run_sequence(run, site, scope.steps, part="body", path=path, beside=beside), site.frame
+    result, needs = await run_jobs(run, site, scope.jobs, path, _tried)
+    return result, site.frame.inner(needs=needs)
 
 
 async def _after(
@@ -127,7 +146,7 @@ def _with_outputs(site: Site, scope: Scope, result: Result, path: str) -> Result
 
 
 def _where(scope: Scope) -> Span:
-    return (scope.steps or scope.last)[0].where
+    return within(scope)[0].where
 
 
 async def run_sequence(
@@ -198,21 +217,14 @@ async def _run_node(run: Run, site: Site, node: Node, beside: Beside) -> Result:
     if isinstance(node, Background):
         return await beside.start(run, site, node)
 
-    async def once(here: Site, instance: str) -> Result:
-        return await _once(run, here, node, instance)
-
-    async def between(here: Site, instance: str) -> Result:
-        steps = node.retry.between if node.retry else ()
-        return await run_sequence(run, here.inside(node, instance), steps, part="between", path=instance)
-
     async def each(here: Site, instance: str) -> Result:
-        return (await attempts(run, here, node, once, between))[0]
+        return (await _tried(run, here, node))[0]
 
     started, count = begin(run, site, node), 1
     if items is not None:
         result = await foreach(run, site, node, items, each)
     else:
-        result, count = await attempts(run, site, node, once, between)
+        result, count = await _tried(run, site, node)
     return finish(run, site, node, result, started=started, attempts=count)
 
 
@@ -228,9 +240,24 @@ def _holds(node: Node, site: Site) -> bool:
     return value
 
 
+async def _tried(run: Run, site: Site, node: Node) -> tuple[Result, int]:
+    """Do `node` as often as its `retry` says; returns the last result and how many attempts there were."""
+
+    async def once(here: Site, instance: str) -> Result:
+        return await _once(run, here, node, instance)
+
+    async def between(here: Site, instance: str) -> Result:
+        steps = node.retry.between if node.retry else ()
+        return await run_sequence(run, here.inside(node, instance), steps, part="between", path=instance)
+
+    return await attempts(run, site, node, once, between)
+
+
 async def _once(run: Run, site: Site, node: Node, instance: str) -> Result:
     if isinstance(node, StepNode):
         return await attempt_step(run, site, node, instance, site.limit)
+    if isinstance(node, Barrier):
+        return await wait_at(site, node, instance)
     assert isinstance(node, Block)
     inner = called(site, node) if isinstance(node, Call) else site
     return await run_scope(run, inner.inside(node, instance), node.scope, instance)

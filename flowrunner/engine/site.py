@@ -9,6 +9,7 @@ from typing import Any
 
 from flowrunner.engine.halt import Halt, Limit
 from flowrunner.engine.held import Held
+from flowrunner.engine.meeting import Member
 from flowrunner.engine.names import Frame
 from flowrunner.pipeline.plan import Node
 
@@ -17,7 +18,8 @@ from flowrunner.pipeline.plan import Node
 class Site:
     """`plan` is the path of the enclosing block in the plan, `instance` the same with its iterations and attempts.
 
-    `home` is the folder at which relative paths start, when it is not that of the pipeline.
+    `home` is the folder at which relative paths start, when it is not that of the pipeline; `meeting` are the barriers
+    of the branch that it is in.
     """
 
     frame: Frame
@@ -27,6 +29,7 @@ class Site:
     plan: str = ""
     instance: str = ""
     home: Path | None = None
+    meeting: Member | None = None
 
     def path(self, node: Node) -> str:
         """The node's path in this run."""

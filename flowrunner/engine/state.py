@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from flowrunner.engine.clock import Clock
 from flowrunner.engine.halt import Halt
-from flowrunner.engine.journal import Journal
+from flowrunner.engine.journal import JobJournal, Journal
 from flowrunner.engine.lab import Lab, Owner
 from flowrunner.engine.mask import Masker, StreamMask
 from flowrunner.pipeline.plan import Plan
@@ -22,9 +24,16 @@ FINALLY = 180.0
 """Seconds that `rescue` and `finally` have each, unless the pipeline says otherwise."""
 
 
+Turn = Callable[[str, str, Callable[[str, int], None]], AbstractAsyncContextManager[None]]
+"""Makes whoever enters the only one of a group: its name, who asks, and what is told whose turn it is and the place."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a run is to be done. `facts` go into the journal's first line; `hidden` are masked as secrets are."""
+    """How a run is to be done. `facts` go into the journal's first line; `hidden` are masked as secrets are.
+
+    `turn` keeps concurrency groups apart from those of other runs; without it only those of this run count.
+    """
 
     update_snapshots: bool = False
     ci: bool = False
@@ -32,11 +41,15 @@ class Options:
     environment: Mapping[str, str] = field(default_factory=dict)
     hidden: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    turn: Turn | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One run. `body` stops the steps (first Ctrl-C), `last` stops finally as well (second)."""
+    """One run. `body` stops the steps (first Ctrl-C), `last` stops finally as well (second).
+
+    `job` is the path of the job at work, empty in a run without jobs; `groups` are the locks of concurrency groups.
+    """
 
     id: str
     folder: Path
@@ -49,8 +62,24 @@ class Run:
     owner: Owner
     body: Halt = field(default_factory=Halt)
     last: Halt = field(default_factory=Halt)
+    job: str = ""
+    groups: dict[str, asyncio.Lock] = field(default_factory=dict)
     _count: itertools.count[int] = field(default_factory=itertools.count)
     _streams: dict[tuple[str, str], StreamMask] = field(default_factory=dict)
+
+    def inside(self, job: str) -> Run:
+        """This run as the job with the path `job` sees it: what it writes says so."""
+        return replace(self, journal=JobJournal(self.journal, job), job=job)
+
+    def turn(self, group: str, path: str) -> AbstractAsyncContextManager[Any]:
+        """Be the only one of `group`, in the order of asking; the job at `path` waits for it."""
+        if self.options.turn is None:
+            return self.groups.setdefault(group, asyncio.Lock())
+
+        def waiting(owner: str, position: int) -> None:
+            self.journal.write("turn.waiting", path=path, group=group, owner=owner, position=position)
+
+        return self.options.turn(group, str(self.owner), waiting)
 
     def scratch(self) -> Path:
         """A new folder for one attempt's files; the whole of it goes when the run ends."""
@@ -70,6 +99,7 @@ class Run:
 
     def console_name(self, wanted: str) -> str:
         """`wanted`, or with a number behind it when an earlier lease of this run had a console of that name."""
+        wanted = console_prefix(self.job) + wanted
         names = itertools.chain((wanted,), (f"{wanted}~{n}" for n in itertools.count(2)))
         return next(name for name in names if not (self.folder / f"{name}.log").exists())
 
@@ -96,3 +126,8 @@ class Run:
         masked = self.masker.stars(data)
         if masked != data:
             path.write_bytes(masked)
+
+
+def console_prefix(job: str) -> str:
+    """What the names of a job's consoles begin with: `smoke[0]` gives `smoke.0.`, no job nothing."""
+    return job.replace("[", ".").replace("]", "") + "." if job else ""

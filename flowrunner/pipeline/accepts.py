@@ -11,18 +11,19 @@ from pydantic import AfterValidator, BaseModel, Field, create_model
 from pydantic_core import PydanticCustomError
 
 from flowrunner.console.regexes import Regex
-from flowrunner.model import Duration, Model, SecretText, Size, Type, Version
+from flowrunner.model import Duration, Model, Secret, SecretText, Size, Type, Version
 from flowrunner.pipeline.convert import facts, from_data
 from flowrunner.pipeline.inputs import Declared, choose, declarations
-from flowrunner.pipeline.language import DeclaredKeys, TemplateInputKeys
+from flowrunner.pipeline.language import DeclaredKeys
 from flowrunner.pipeline.plan import FileFacts
 from flowrunner.pipeline.problems import Problems
+from flowrunner.pipeline.reuse_keys import TemplateInputKeys
 from flowrunner.source import Node, plain
 
 ANNOTATIONS: Map[Type, Any] = {
     "string": str, "int": int, "float": float, "bool": bool, "duration": Duration, "size": Size, "regex": Regex,
     "version": Annotated[str, AfterValidator(Version)], "file": str, "directory": str, "list": list[Any],
-    "map": dict[str, Any], "secret": SecretText, "any": Any,
+    "map": dict[str, Any], "secret": Annotated[SecretText, AfterValidator(Secret)], "any": Any,
 }  # fmt: skip
 
 
@@ -45,7 +46,8 @@ def read_accepted(problems: Problems, node: Node | None, template: str, folder: 
         if one is None:
             fields[f"input{position}"] = (Any, Field(default=None, alias=name))
             continue
-        default = _default(problems, one, folder) if one.default is not None else None
+        none = Secret("") if one.keys.type == "secret" else None
+        default = _default(problems, one, folder) if one.default is not None else none
         if default is not None and one.keys.type in ("file", "directory"):
             files[name] = facts(Path(default))
         kind = _annotation(one.keys, folder)
@@ -53,7 +55,7 @@ def read_accepted(problems: Problems, node: Node | None, template: str, folder: 
         fields[f"input{position}"] = (kind if one.required or default is not None else Optional[kind], about)  # noqa: UP045
     model: type[BaseModel] = create_model(template, __base__=Model, __module__=__name__, **fields)
     types: dict[str, Type] = {
-        name: "any" if one is None or (not one.required and one.default is None) else one.keys.type
+        name: "any" if one is None or (_may_be_null(one) and one.keys.type != "secret") else one.keys.type
         for name, one in declared.items()
     }
     return Accepted(model, types, dict(_paths(declared)), files)
@@ -62,6 +64,10 @@ def read_accepted(problems: Problems, node: Node | None, template: str, folder: 
 def given(model: BaseModel) -> dict[str, Any]:
     """The inputs by name."""
     return {field.alias or name: getattr(model, name) for name, field in type(model).model_fields.items()}
+
+
+def _may_be_null(one: Declared) -> bool:
+    return not one.required and one.default is None
 
 
 def _paths(declared: Map[str, Declared | None]) -> list[tuple[str, Literal["file", "directory"]]]:

@@ -14,15 +14,15 @@ from flowrunner.plugins import load, types
 from flowrunner.source import Mapping, Node, Scalar, Sequence
 from flowrunner.step import Step
 
-BLOCKS = frozenset({"group", "lease", "background", "call"})
-LATER = frozenset({"jobs", "parallel", "barrier", "matrix", "strategy", "rollout", "needs"})
+BLOCKS = frozenset({"group", "lease", "background", "call", "parallel", "barrier"})
+LATER = frozenset({"rollout"})
 """Words of the language that this version knows and does not do yet."""
 
 COMMON = frozenset(key_of(name, field) for name, field in CommonKeys.model_fields.items())
 SCOPE = frozenset(key_of(name, field) for name, field in ScopeKeys.model_fields.items())
 
 BESIDE: Map[str, frozenset[str]] = {
-    **dict.fromkeys(("group", "lease"), SCOPE - COMMON | {"timeout"}),
+    **dict.fromkeys(("group", "lease", "parallel"), SCOPE - COMMON | {"timeout"}),
     "call": frozenset({"with", "devices"}),
 }
 """The keys that stand beside a block's action, and beside no other."""

@@ -138,11 +138,12 @@ def _twice(here: Here, found: Map[str, str], given: Map[str, tuple[Scalar, Any]]
 def moved(scope: Scope, path: str) -> Scope:
     """`scope` with its nodes below `path`."""
     return replace(
-        scope, steps=_all(scope.steps, path), rescue=_all(scope.rescue, path), last=_all(scope.last, path)
+        scope, steps=_all(scope.steps, path), branches=_all(scope.branches, path), rescue=_all(scope.rescue, path),
+        last=_all(scope.last, path),
     )  # fmt: skip
 
 
-def _all(nodes: tuple[Node, ...], path: str) -> tuple[Node, ...]:
+def _all(nodes: tuple[N, ...], path: str) -> tuple[N, ...]:
     return tuple(_moved(node, path) for node in nodes)
 
 

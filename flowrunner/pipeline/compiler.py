@@ -10,6 +10,7 @@ from typing import Any
 
 from flowrunner.model import Secret
 from flowrunner.pipeline.actions import LATER, SCOPE, not_yet
+from flowrunner.pipeline.bind import leased_together
 from flowrunner.pipeline.encode import digest_of
 from flowrunner.pipeline.fit import Fitted
 from flowrunner.pipeline.git import Git
@@ -17,11 +18,12 @@ from flowrunner.pipeline.here import Here
 from flowrunner.pipeline.ids import collect_ids
 from flowrunner.pipeline.include import Includes
 from flowrunner.pipeline.inputs import Given, Inputs, read_inputs
+from flowrunner.pipeline.jobs import compile_jobs
 from flowrunner.pipeline.language import PipelineKeys
 from flowrunner.pipeline.library import Library
 from flowrunner.pipeline.names import Known
 from flowrunner.pipeline.place import Place
-from flowrunner.pipeline.plan import Job, Plan
+from flowrunner.pipeline.plan import Plan, Scope
 from flowrunner.pipeline.problems import Problems
 from flowrunner.pipeline.scope import compile_scope
 from flowrunner.pipeline.secrets import read_secrets
@@ -100,9 +102,9 @@ class _Compiler:
         place = Place(self._path.absolute(), self._document.name)
         library = self._includes.library(self._document, self._root, place)
         name = keys.get("name") or self._path.stem
-        jobs = self._jobs(name, library, inputs, secrets, environment)
+        scope = self._scope(library, inputs, secrets, environment)
         library.check()
-        if not jobs and complete and library.declared:
+        if complete and library.declared and not {"steps", "jobs"} & {key.value for key, _ in self._root.entries}:
             what, advice = (
                 f"{self._path.name} has only templates: nothing in it runs by itself",
                 "include it, and call one",
@@ -110,23 +112,27 @@ class _Compiler:
             self._problems.add(what, code="no-steps", where=self._root.where, help=advice)
         return Plan(
             file=self._path, name=name, description=keys.get("description"), inputs=inputs.values,
-            input_types=inputs.types, input_files=inputs.files, secrets=secrets, jobs=jobs, digest="",
+            input_types=inputs.types, input_files=inputs.files, secrets=secrets, scope=scope, digest="",
             sources=dict(self._problems.sources), includes=self._digests(),
+            leases=leased_together(self._problems, scope, _fixed(inputs, environment)),
         )  # fmt: skip
 
-    def _jobs(
-        self, name: str, library: Library, inputs: Inputs, secrets: tuple[str, ...], environment: Map[str, str]
-    ) -> tuple[Job, ...]:
-        steps = self._root.get("steps")
-        if steps is None:
+    def _scope(self, library: Library, inputs: Inputs, secrets: tuple[str, ...], environment: Map[str, str]) -> Scope:
+        """The scope of the pipeline itself: with steps, or with jobs."""
+        steps, jobs = self._root.get("steps"), self._root.key("jobs")
+        if steps is None and jobs is None:
             self._check_library(library)
-            return ()
+            return Scope()
+        if steps is not None and jobs is not None:
+            what, advice = "a pipeline has steps or jobs, not both", "make the steps a job"
+            self._problems.add(what, code="bad-value", where=jobs.where, help=advice)
         known = Known(inputs.types, secrets, collect_ids(self._problems, self._root))
-        fixed = {"inputs": inputs.values, "env": environment}
+        fixed = _fixed(inputs, environment)
         here = Here(self._problems, known, self._document.text, fixed, library=library)
+        if jobs is not None:
+            return compile_jobs(here, self._root)
         entries = {str(key.value): (key, value) for key, value in self._root.entries if key.value in SCOPE}
-        scope = compile_scope(here, entries, steps, self._root.entries[0][0].where)
-        return (Job(id=name, scope=scope),)
+        return compile_scope(here, entries, steps, self._root.entries[0][0].where)
 
     def _check_library(self, library: Library) -> None:
         """A file without steps has templates, and nothing that only means something where steps are."""
@@ -157,6 +163,11 @@ class _Compiler:
         folder = self._path.absolute().parent
         found = self._includes.digests.items()
         return {(f"{p.pinned}{p.path}" if p.root else relpath(p.disk, folder)): digest for p, digest in found}
+
+
+def _fixed(inputs: Inputs, environment: Map[str, str]) -> dict[str, Any]:
+    """The names whose values are known before the run."""
+    return {"inputs": inputs.values, "env": environment}
 
 
 def _keys(problems: Problems, document: Document, root: Mapping) -> Fitted[PipelineKeys]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,9 +16,10 @@ from flowrunner.expressions import Expression
 from flowrunner.interface import Interface
 from flowrunner.pipeline.fit import Fitted, Fitter, Read
 from flowrunner.pipeline.inputs import entries
-from flowrunner.pipeline.language import DeviceKeys, RoleKeys
+from flowrunner.pipeline.language import DeviceKeys
 from flowrunner.pipeline.plan import DeviceRequest
 from flowrunner.pipeline.problems import Problems
+from flowrunner.pipeline.reuse_keys import RoleKeys
 from flowrunner.source import Mapping, Node, Scalar
 
 Interfaces = tuple[type[Interface], ...]
@@ -85,11 +87,12 @@ def declare_roles(problems: Problems, node: Node | None, around: Roles) -> Roles
 
 
 def request_devices(
-    problems: Problems, node: Node | None, roles: Roles, read: Read, known: Map[str, object]
+    problems: Problems, node: Node | None, roles: Roles, read: Read, known: Map[str, Any], late: Collection[str] = ()
 ) -> tuple[DeviceRequest, ...]:
-    """What to lease for the roles that `node` declares; `known` are the names whose values are known now.
+    """What to lease for the roles that `node` declares.
 
-    A bare text is the selector.
+    `known` are the names whose values are known now, `late` those that are known before the run. A bare text is the
+    selector.
     """
     whole: list[tuple[Scalar, Node]] = []
     for key, value in node.entries if isinstance(node, Mapping) else ():
@@ -99,35 +102,55 @@ def request_devices(
     if not isinstance(node, Mapping):
         return ()
     declared = entries(problems, Mapping(tuple(whole), node.where), "devices", "a selector", "{selector: board=virt}")
-    return tuple(_request(problems, name, key, keys, roles[name], read, known) for name, key, keys in declared)
+    return tuple(_request(problems, name, key, keys, roles[name], read, known, late) for name, key, keys in declared)
 
 
 def _request(
-    problems: Problems, name: str, key: Span, node: Mapping, role: Role, read: Read, known: Map[str, object]
+    problems: Problems,
+    name: str,
+    key: Span,
+    node: Mapping,
+    role: Role,
+    read: Read,
+    known: Map[str, Any],
+    late: Collection[str],
 ) -> DeviceRequest:
     fitted = Fitter(problems, DeviceKeys, node, read, label=f"the device '{name}'", anchor=key).fit()
     check_interfaces(problems, fitted, key)
+    selector = _selector(problems, fitted.get("selector"), known, late)
+    expression = selector if isinstance(selector, Expression) else None
     return DeviceRequest(
-        role=name, selector=_selector(problems, fitted.get("selector"), known),
+        role=name, selector=selector.text if isinstance(selector, Expression) else selector, late=expression,
         requires=tuple(fitted.get("requires")), duration=fitted.get("duration"), safe_state=fitted.get("safe_state"),
         needs=tuple((part, wanted, place) for (part, wanted), place in role.needs.items()), where=key,
     )  # fmt: skip
 
 
-def _selector(problems: Problems, value: str | Expression, known: Map[str, object]) -> str:
+def _selector(
+    problems: Problems, value: str | Expression, known: Map[str, Any], late: Collection[str]
+) -> str | Expression:
     if isinstance(value, str):
         return value
-    outside = [(name, where) for name, where in value.references if name.split(".")[0] not in known]
+    outside = [(name, where) for name, where in value.references if name.split(".")[0] not in {*known, *late}]
+    if not outside and any(name.split(".")[0] in late for name, _ in value.references):
+        return value
     for name, where in outside:
         what = f"a selector is resolved before the run, so it cannot use '{name.split('.')[0]}'"
-        problems.add(what, code="fixed", where=where, help="use " + " or ".join(known))
+        problems.add(what, code="fixed", where=where, help="use " + " or ".join({**known, **dict.fromkeys(late)}))
     try:
-        return "" if outside or len(problems) else str(value.evaluate(known))
+        return "" if outside or len(problems) or waits(value, known) else str(value.evaluate(known))
     except PipelineError as error:
         problems.take(error)
     except FlowrunnerError as error:
         problems.add(error.what, code="bad-expression", where=value.where, help=error.help)
     return ""
+
+
+def waits(value: Expression, known: Map[str, Any]) -> bool:
+    """Whether `value` uses an input that has no value yet: the file alone is checked."""
+    there = known.get("inputs", {})
+    words = (name.split(".") for name, _ in value.references)
+    return any(name[0] == "inputs" and len(name) > 1 and name[1] not in there for name in words)
 
 
 def choose_device(

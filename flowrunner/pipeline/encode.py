@@ -15,6 +15,7 @@ from flowrunner.expressions import Expression
 from flowrunner.model import Duration, Size
 from flowrunner.pipeline.plan import (
     Background,
+    Barrier,
     Block,
     Call,
     DeviceRequest,
@@ -47,7 +48,7 @@ def _body(plan: Plan) -> dict[str, Any]:
         "file": plan.file.name,
         "inputs": {name: _input(plan, name) for name in plan.input_types},
         "secrets": list(plan.secrets),
-        "jobs": [_job(job) for job in plan.jobs],
+        "scope": _scope(plan.scope, {}),
         **({"includes": dict(plan.includes)} if plan.includes else {}),
     }
 
@@ -62,10 +63,6 @@ def _input(plan: Plan, name: str) -> dict[str, Any]:
     return {"type": plan.input_types[name], "value": _value(value)}
 
 
-def _job(job: Job) -> dict[str, Any]:
-    return {"id": job.id, "needs": list(job.needs), **_scope(job.scope, {})}
-
-
 Roles = Mapping[str, str]
 """What a role of a template is called outside of it."""
 
@@ -74,6 +71,9 @@ def _scope(scope: Scope, roles: Roles) -> dict[str, Any]:
     return _without_empty(
         devices={request.role: _request(request) for request in scope.devices},
         watch=[_watch(watch, roles) for watch in scope.watch],
+        jobs=[_node(job, roles) for job in scope.jobs],
+        branches=[_node(branch, roles) for branch in scope.branches],
+        fail_fast=scope.fail_fast if scope.branches else None,
         steps=[_node(node, roles) for node in scope.steps],
         rescue=[_node(node, roles) for node in scope.rescue],
         **{"finally": [_node(node, roles) for node in scope.last]},
@@ -117,12 +117,24 @@ def _node(node: Node, roles: Roles) -> dict[str, Any]:
     if isinstance(node, Background):
         ready = node.ready and {"pattern": node.ready.pattern, "within": _value(node.ready.within)}
         return {**common, "action": "background", "body": _node(node.body, roles), "ready": ready}
+    if isinstance(node, Barrier):
+        return {**common, "action": "barrier", "meeting": node.meeting, "participants": list(node.participants)}
     assert isinstance(node, Block)
     called: dict[str, Any] = {}
     if isinstance(node, Call):
         roles = {role: roles.get(mine, mine) for role, mine in node.roles.items()}
         called = {**_call(node), "roles": roles} if roles else _call(node)
+    if isinstance(node, Job):
+        called = _job(node)
     return {**common, "action": node.action, **called, "scope": _scope(node.scope, roles)}
+
+
+def _job(job: Job) -> dict[str, Any]:
+    matrix = job.matrix and {
+        "instances": [_value(values) for values in job.matrix.instances],
+        "max_parallel": job.matrix.max_parallel, "fail_fast": job.matrix.fail_fast,
+    }  # fmt: skip
+    return _without_empty(needs=list(job.needs), matrix=matrix, group=_value(job.group))
 
 
 def _call(node: Call) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from flowrunner.errors import PipelineError, Span
 from flowrunner.pipeline.fit import Fitted
-from flowrunner.pipeline.language import IncludeKeys
 from flowrunner.pipeline.place import Place
+from flowrunner.pipeline.reuse_keys import IncludeKeys
 
 PATIENCE = 120.0
 """Seconds that git may take."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ class Here:
     """One place: its path, the roles and defaults of its scopes, and the names that are only there.
 
     `source` is the text of the file, `library` the templates that can be called in it; `fixed` are the names whose
-    values are known before the run.
+    values are known now, `late` those whose values are known before the run.
     """
 
     problems: Problems
@@ -40,6 +41,7 @@ class Here:
     defaults: Defaults = field(default_factory=Defaults)
     local: Names = field(default_factory=dict)
     library: Library | None = None
+    late: Collection[str] = ()
 
     def at(self, part: str) -> Here:
         """The place below, of which `part` is the name."""

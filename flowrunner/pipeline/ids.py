@@ -41,10 +41,19 @@ def collect_ids(problems: Problems, root: Mapping) -> dict[str, Span]:
     return found
 
 
+def ids_in(steps: Node | None) -> set[str]:
+    """The ids in a list of steps, at any depth."""
+    return {node.value for node in _listed(steps) if isinstance(node.value, str)}
+
+
 def _ids(scope: Mapping) -> Iterator[Scalar]:
     """The ids in all lists of steps of a scope, in the order in which they run."""
     for key in ("steps", "group", "rescue", "finally"):
         yield from _listed(scope.get(key))
+    parallel = scope.get("parallel")
+    branches = parallel.get("branches") if isinstance(parallel, Mapping) else None
+    for _, branch in branches.entries if isinstance(branches, Mapping) else ():
+        yield from _listed(branch)
     lease = scope.get("lease")
     if isinstance(lease, Mapping):
         yield from _listed(lease.get("steps"))

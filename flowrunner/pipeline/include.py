@@ -10,10 +10,10 @@ from pathlib import Path
 from flowrunner.errors import PipelineError, PipelineErrors, Span
 from flowrunner.pipeline.fit import Fitted, Fitter
 from flowrunner.pipeline.inputs import entries
-from flowrunner.pipeline.language import IncludeKeys
 from flowrunner.pipeline.library import Library, Make
 from flowrunner.pipeline.place import Place
 from flowrunner.pipeline.problems import Problems
+from flowrunner.pipeline.reuse_keys import IncludeKeys
 from flowrunner.source import Document, Mapping, Node, Scalar, load
 
 DEEPEST = 10

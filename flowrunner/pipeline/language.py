@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -32,13 +31,6 @@ def _no_boolean(value: Any) -> Any:
     if isinstance(value, bool):
         raise PydanticCustomError("version", "{why}", {"why": "must be 1", "help": "write flow: 1"})
     return value
-
-
-def _digest(text: str) -> str:
-    if not re.fullmatch("sha256:[0-9a-f]{64}", text):
-        facts = {"why": "is 'sha256:' and 64 hexadecimal digits", "help": "sha256sum prints the digits of a file"}
-        raise PydanticCustomError("digest", "{why}", facts)
-    return text
 
 
 Id = Annotated[str, AfterValidator(_identifier), Field(json_schema_extra={"pattern": "^[a-z_][a-z0-9_]*$"})]
@@ -181,13 +173,6 @@ class InputKeys(DeclaredKeys):
     """What the value is."""
 
 
-class TemplateInputKeys(DeclaredKeys):
-    """A value that whoever calls the template gives."""
-
-    type: Type = "string"
-    """What the value is; a secret may flow only where secrets may."""
-
-
 class SecretKeys(Model):
     """A value that must never be shown; it comes from FLOW_SECRET_NAME or a secrets file."""
 
@@ -212,38 +197,6 @@ class DeviceKeys(Model):
 
     safe_state: dict[str, str] | Literal["keep"] = Field(default={"power": "off"}, examples=[{"power": "off"}, "keep"])
     """What is done with the device at the end whatever happened: a method for each part, or `keep`."""
-
-
-class RoleKeys(Model):
-    """A role of a template; the caller says which of its devices fills it."""
-
-    requires: list[str] = []
-    """Interfaces that the device must offer, beside those that the steps need."""
-
-    description: str | None = None
-    """What it is for."""
-
-
-class IncludeKeys(Model):
-    """A file whose templates can be called under an alias. Nothing else of it is used."""
-
-    file: str | None = Field(default=None, min_length=1)
-    """A path; it starts at the folder of the file that it is written in."""
-
-    git: str | None = Field(default=None, min_length=1)
-    """The URL of a git repository."""
-
-    ref: str | None = Field(default=None, min_length=1)
-    """With `git`: a tag, a branch or a commit."""
-
-    path: str | None = Field(default=None, min_length=1)
-    """With `git` or `oci`: the file in there."""
-
-    oci: str | None = Field(default=None, min_length=1)
-    """An artifact in a registry, such as `registry.example.com/flows/oem:1.4`."""
-
-    digest: Annotated[str, AfterValidator(_digest)] | None = None
-    """The SHA-256 that the file must have (with `oci`: the artifact), as `sha256:` and 64 hexadecimal digits."""
 
 
 class WatchKeys(Model):
@@ -331,17 +284,7 @@ class PipelineKeys(ScopeKeys):
     """Steps that can be called, with what they need to know."""
 
     steps: Steps = []
-    """What to do, in order; a file without steps is a library of templates."""
+    """What to do, in order; a file without steps and jobs is a library of templates."""
 
-
-class TemplateKeys(ScopeKeys):
-    """Steps that are called with inputs and devices; they see nothing else."""
-
-    description: str | None = None
-    """What it does."""
-
-    inputs: Annotated[dict[str, Any], APART] = {}
-    """Values that the caller gives."""
-
-    steps: Steps
-    """What to do, in order."""
+    jobs: Annotated[dict[str, Any], APART] = {}
+    """Several lists of steps, each with devices of its own, beside or after each other."""

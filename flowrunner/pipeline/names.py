@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from collections.abc import Mapping as Map
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,9 @@ ELSEWHERE: Names = {
     "loop": Unavailable("'loop' exists only in what has foreach", "add foreach to the step, or to a group around it"),
     "attempt": Unavailable("'attempt' exists only in what has retry", "add retry to the step, or to a group around it"),
     "failure": Unavailable("'failure' exists only in rescue", "use steps.<id>.outcome"),
-    **{word: Unavailable(f"'{word}' is not part of this version yet") for word in ("matrix", "needs", "wave", "fleet")},
+    "matrix": Unavailable("'matrix' exists only in a job whose strategy has a matrix", "give it one, or use inputs"),
+    "needs": Unavailable("'needs' exists only in a job that needs others, and behind all jobs", "add needs: [...]"),
+    **{word: Unavailable(f"'{word}' is not part of this version yet") for word in ("wave", "fleet")},
 }
 """Names that are not everywhere, or not yet."""
 
@@ -45,6 +48,12 @@ class Known:
         """From here on the step `id` has run."""
         if id is not None:
             self.steps[id] = {"outcome": "string", "outputs": outputs}
+
+    def fork(self) -> Known:
+        """What is known, as one of several branches sees it from here on."""
+        twin = copy(self)
+        twin.steps = dict(self.steps)
+        return twin
 
     def hide(self, id: str | None, why: Unavailable) -> None:
         """The step `id` has started, and leaves nothing."""

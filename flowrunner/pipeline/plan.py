@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -66,12 +66,14 @@ class Watch:
 class DeviceRequest:
     """A role and what must fill it.
 
-    `selector` is Kubernetes label selector text. `requires` are interface names from the author; `needs` is what the
-    steps use: (part of the device or "", interfaces of which one is enough, the step's place).
+    `selector` is Kubernetes label selector text; where each instance of a job, or each call of a template, has one of
+    its own, it is the text of the expression `late`. `requires` are interface names from the author; `needs` is what
+    the steps use: (part of the device or "", interfaces of which one is enough, the step's place).
     """
 
     role: str
     selector: str
+    late: Expression | None = None
     requires: tuple[str, ...] = ()
     needs: tuple[tuple[str, tuple[type[Interface], ...], Span], ...] = ()
     duration: Duration = Duration(86400)
@@ -132,11 +134,14 @@ class Background(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """A body with what surrounds it. `steps` is the body; `last` is `finally`."""
+    """A body with what surrounds it. `steps`, `jobs` or `branches` are the body; `last` is `finally`."""
 
     devices: tuple[DeviceRequest, ...] = ()
     watch: tuple[Watch, ...] = ()
     steps: tuple[Node, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    branches: tuple[Block, ...] = ()
+    fail_fast: bool = True
     rescue: tuple[Node, ...] = ()
     last: tuple[Node, ...] = ()
     timeout: Duration | Expression | None = None
@@ -147,10 +152,18 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block(Node):
-    """`group`, `lease` or `call`: a scope as a step."""
+    """A scope as a node. A `branch` is one of those of a `parallel`."""
 
-    action: Literal["group", "lease", "call"]
+    action: Literal["group", "lease", "parallel", "branch", "call", "job"]
     scope: Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Barrier(Node):
+    """A place in a branch where it waits until all `participants`, which are branches, are at the barrier `meeting`."""
+
+    meeting: str
+    participants: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,17 +189,33 @@ class Call(Block):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One job. A pipeline with only `steps` is one job named after the pipeline."""
+class Matrix:
+    """A job done once for each of `instances`, which are values by name, in the order of their declaration."""
 
-    id: str
-    scope: Scope
+    instances: tuple[Mapping[str, Any], ...]
+    max_parallel: int | None = None
+    fail_fast: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job(Block):
+    """A node of the DAG: it starts when the jobs in `needs` ended, beside all others.
+
+    Without a condition that asks about `needs`, all of them must have passed. Of all jobs whose `group` is the same
+    text one runs at a time.
+    """
+
     needs: tuple[str, ...] = ()
+    matrix: Matrix | None = None
+    group: str | Expression | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The whole of a compiled pipeline. `inputs` are resolved values, `secrets` the declared names."""
+    """The whole of a compiled pipeline. `inputs` are resolved values, `secrets` the declared names.
+
+    `scope` is the pipeline's own: its body is steps, or jobs; a library of templates has neither.
+    """
 
     file: Path
     name: str
@@ -194,7 +223,7 @@ class Plan:
     inputs: Mapping[str, Any]
     input_types: Mapping[str, Type]
     secrets: tuple[str, ...]
-    jobs: tuple[Job, ...]
+    scope: Scope
     digest: str
     """SHA-256 of the plan's canonical JSON."""
 
@@ -207,23 +236,36 @@ class Plan:
     includes: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of each included file by what tells it from others, such as `lib/boot.yaml`."""
 
+    leases: tuple[tuple[DeviceRequest, ...], ...] | None = None
+    """What is held together at some time, for each scope that leases, with selectors resolved. None: see `scope`."""
+
     def walk(self) -> Iterator[Node]:
         """Every node of every scope, parents first."""
-        for job in self.jobs:
-            yield from walk(job.scope)
+        yield from walk(self.scope)
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is anything to run."""
+        return bool(self.scope.steps or self.scope.jobs)
 
     def requests(self) -> Iterator[DeviceRequest]:
-        """Every device that some scope leases."""
-        for job in self.jobs:
-            yield from job.scope.devices
+        """Every device that some scope leases, with its selector resolved as far as that is known."""
+        if self.leases is not None:
+            yield from {(one.role, one.selector, one.where): one for held in self.leases for one in held}.values()
+            return
+        yield from self.scope.devices
         for node in self.walk():
             if isinstance(node, Block):
                 yield from node.scope.devices
 
+    def together(self) -> Sequence[tuple[DeviceRequest, ...]]:
+        """Sets of devices that are held at the same time: what a lab must have, set by set."""
+        return (tuple(self.requests()),) if self.leases is None else self.leases
+
 
 def walk(scope: Scope, *, templates: bool = True) -> Iterator[Node]:
     """Every node of `scope`, parents first, in the order of the file; those inside templates unless told otherwise."""
-    for node in (*scope.steps, *scope.rescue, *scope.last):
+    for node in within(scope):
         yield from _walk(node, templates)
 
 
@@ -233,10 +275,15 @@ def _walk(node: Node, templates: bool) -> Iterator[Node]:
         yield from _walk(child, templates)
 
 
+def within(scope: Scope) -> Sequence[Node]:
+    """The nodes right in `scope`, in the order of the file."""
+    return (*scope.jobs, *scope.branches, *scope.steps, *scope.rescue, *scope.last)
+
+
 def below(node: Node) -> Iterator[Node]:
     """The nodes right below `node`, in the order of the file."""
     if isinstance(node, Block):
-        yield from (*node.scope.steps, *node.scope.rescue, *node.scope.last)
+        yield from within(node.scope)
     elif isinstance(node, Background):
         yield node.body
     yield from node.retry.between if node.retry else ()

@@ -9,21 +9,20 @@ from pydantic import BaseModel
 
 from flowrunner.pipeline.devices import interface_names
 from flowrunner.pipeline.editors import NAMES, finished
+from flowrunner.pipeline.job_keys import JobKeys
+from flowrunner.pipeline.jobs import NOT_HERE as OF_JOBS
 from flowrunner.pipeline.judge import judge
 from flowrunner.pipeline.language import (
     DefaultKeys,
     DeviceKeys,
-    IncludeKeys,
     InputKeys,
     PipelineKeys,
-    RoleKeys,
     ScopeKeys,
     SecretKeys,
-    TemplateInputKeys,
-    TemplateKeys,
     WatchKeys,
-)  # fmt: skip
+)
 from flowrunner.pipeline.marks import key_of
+from flowrunner.pipeline.reuse_keys import IncludeKeys, RoleKeys, TemplateInputKeys, TemplateKeys
 from flowrunner.pipeline.shapes import EXPRESSION, REF, Schema, either, examples, shape
 from flowrunner.pipeline.step_schema import add_step
 from flowrunner.plugins import load, types
@@ -43,20 +42,49 @@ def pipeline_schema() -> Schema:
         "secrets": _named(definitions.model(SecretKeys, "secret"), PipelineKeys, "secrets"),
         "include": _named(_include(definitions), PipelineKeys, "include"),
         "templates": _named(_template(definitions, scope), PipelineKeys, "templates"),
+        "jobs": _named(_job(definitions, scope), PipelineKeys, "jobs") | {"minProperties": 1},
         "steps": {"$ref": f"{REF}steps"},
     }
-    something = {"if": {"required": ["templates"]}, "else": {"required": ["steps"], "errorMessage": NOTHING}}
-    return finished("pipeline", {**whole, "allOf": [something], "definitions": definitions})
+    something = {
+        "if": {"anyOf": [{"required": ["templates"]}, {"required": ["jobs"]}]},
+        "else": {"required": ["steps"], "errorMessage": NOTHING},
+    }
+    either_or = {
+        "if": {"required": ["jobs"]},
+        "then": {
+            "properties": {"steps": False, **dict.fromkeys(OF_JOBS, False)},
+            "errorMessage": "a pipeline with jobs leaves this to them",
+        },
+    }
+    return finished("pipeline", {**whole, "allOf": [something, either_or], "definitions": definitions})
 
 
-NOTHING = "a pipeline has steps: what to do, in order; a library of templates has templates"
+NOTHING = "a pipeline has steps: what to do, in order; or jobs; a library of templates has templates"
+
+
+def _job(definitions: Definitions, scope: dict[str, Schema]) -> Schema:
+    whole = definitions.add_fields(JobKeys)
+    values: Schema = {"anyOf": [{"type": "array", "minItems": 1}, {"$ref": f"{REF}expression"}]}
+    one: Schema = {"type": "object", "propertyNames": NAMES}
+    matrix = definitions["StrategyKeys"]["properties"]["matrix"]
+    matrix |= {"properties": {word: {"type": "array", "items": one} for word in ("include", "exclude")}}
+    matrix |= {"additionalProperties": values, "propertyNames": NAMES}
+    definitions["RetryKeys"]["properties"]["between"]["items"] = {"$ref": f"{REF}step"}
+    whole["properties"] |= {**scope, "steps": {"$ref": f"{REF}steps"}}
+    definitions["pipeline.job"] = whole
+    return {"$ref": f"{REF}pipeline.job"}
 
 
 def _include(definitions: Definitions) -> Schema:
     """A path, or where else the file is."""
     whole = definitions.add_fields(IncludeKeys)
     whole["properties"]["digest"]["pattern"] = "^sha256:[0-9a-f]{64}$"
-    whole["oneOf"] = [{"required": [key]} for key in ("file", "git", "oci")]
+    places = ("file", "git", "oci")
+    whole["if"] = {"propertyNames": {"enum": list(whole["properties"])}}
+    whole["then"] = {
+        "oneOf": [{"required": [key]} for key in places],
+        "errorMessage": "it needs one of file, git and oci",
+    }
     definitions["pipeline.include"] = whole
     path = {"type": "string", "description": "The path of a file; it starts at the folder of this one."}
     return either(path, {"$ref": f"{REF}pipeline.include"})

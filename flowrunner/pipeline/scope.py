@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping as Map
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from flowrunner.errors import Span
+from flowrunner.expressions.names import Names
 from flowrunner.interfaces.console import Console
 from flowrunner.model import Type
 from flowrunner.pipeline import plan
 from flowrunner.pipeline.actions import Parts, take_apart
 from flowrunner.pipeline.background import compile_background
+from flowrunner.pipeline.branches import compile_branches
 from flowrunner.pipeline.call import compile_call
 from flowrunner.pipeline.common import read_block
 from flowrunner.pipeline.defaults import read_defaults
@@ -27,8 +30,14 @@ from flowrunner.source import Mapping, Node, Scalar, Sequence
 Entries = Map[str, tuple[Scalar, Node]]
 
 
-def compile_scope(here: Here, entries: Entries, steps: Node | None, anchor: Span) -> plan.Scope:
-    """A scope from its keys and the list of its steps."""
+Body = Callable[[Here], tuple[dict[str, Any], Names]]
+"""Compiles a body that is no list of steps: fields of the scope, and names that are known behind it."""
+
+
+def compile_scope(
+    here: Here, entries: Entries, steps: Node | None, anchor: Span, body: Body | None = None
+) -> plan.Scope:
+    """A scope from its keys and the list of its steps, or from another kind of `body`."""
     early = Mapping(tuple(entry for name, entry in entries.items() if name != "outputs"), anchor)
     keys = here.fit(ScopeKeys, early, "the scope", anchor=anchor)
     devices = _value(entries, "devices")
@@ -36,23 +45,33 @@ def compile_scope(here: Here, entries: Entries, steps: Node | None, anchor: Span
     defaults = read_defaults(here.problems, _value(entries, "defaults"), anchor, inner.read())
     inner = replace(inner, defaults=here.defaults.below(defaults))
     watch = _watch(inner, _value(entries, "watch"))
-    body = compile_sequence(inner, steps)
+    fields: dict[str, Any] = {}
+    if body:
+        fields, known = body(inner)
+        inner = inner.seeing(**known)
+    else:
+        fields["steps"] = compile_sequence(inner, steps)
     if isinstance(steps, Sequence) and not steps.items:
         here.problems.add("there is no step here", code="no-steps", where=steps.where, help="add one")
     rescue = compile_sequence(inner.at("rescue").seeing(failure=FAILURE), _value(entries, "rescue"))
     last = compile_sequence(inner.at("finally"), _value(entries, "finally"))
     outputs = _outputs(inner, entries, anchor)
     return plan.Scope(
-        devices=request_devices(here.problems, devices, inner.roles, here.read(), here.fixed), watch=watch,
-        steps=body, rescue=rescue, last=last, outputs=outputs, timeout=keys.get("timeout"),
-        finally_timeout=keys.get("finally_timeout"), queue_timeout=keys.get("queue_timeout"),
+        devices=request_devices(here.problems, devices, inner.roles, here.read(), here.fixed, here.late), watch=watch,
+        rescue=rescue, last=last, outputs=outputs, timeout=keys.get("timeout"),
+        finally_timeout=keys.get("finally_timeout"), queue_timeout=keys.get("queue_timeout"), **fields,
     )  # fmt: skip
 
 
 def compile_sequence(here: Here, steps: Node | None) -> tuple[plan.Node, ...]:
     """The steps of a list, in order."""
+    return compile_steps(here, list(enumerate(steps.items if isinstance(steps, Sequence) else (), 1)))
+
+
+def compile_steps(here: Here, steps: list[tuple[int, Node]]) -> tuple[plan.Node, ...]:
+    """Some steps with their positions in their list."""
     found = []
-    for position, node in enumerate(steps.items if isinstance(steps, Sequence) else (), 1):
+    for position, node in steps:
         parts = take_apart(here.problems, node)
         if parts is None:
             here.known.give_up(node)
@@ -65,8 +84,13 @@ def compile_sequence(here: Here, steps: Node | None) -> tuple[plan.Node, ...]:
 
 def _compile(here: Here, parts: Parts, position: int) -> plan.Node | None:
     match parts.action.value:
-        case "group" | "lease":
+        case "group" | "lease" | "parallel":
             return _block(here, parts, position)
+        case "barrier":
+            what, advice = "a barrier stands right in a branch of parallel", "anywhere else some path could skip it"
+            here.problems.add(what, code="bad-barrier", where=parts.action.where, help=advice)
+            here.known.give_up(parts.node)
+            return None
         case "background":
             return compile_background(here, parts, position)
         case "call":
@@ -83,9 +107,13 @@ def _block(here: Here, parts: Parts, position: int) -> plan.Block:
     """`group` or `lease`: steps with keys of a scope beside them."""
     action = str(parts.action.value)
     entries, steps = _scope_of(here, parts)
+    body: Body | None = None
+    if action == "parallel":
+        value = parts.value
+        body = lambda inner: compile_branches(inner, value, parts.action.where, compile_steps)  # noqa: E731
     common = read_block(here, parts, position, "give it to the steps inside: defaults: {{{key}: ...}}")
     before = here.known.defined()
-    scope = compile_scope(common.inner, entries, steps, parts.action.where)
+    scope = compile_scope(common.inner, entries, steps, parts.action.where, body)
     types: dict[str, Type] = {name: type_of_value(value) for name, value in scope.outputs.items()}
     fields = common.fields(common.id or action, _between)
     here.known.define(common.id, types)
@@ -93,13 +121,15 @@ def _block(here: Here, parts: Parts, position: int) -> plan.Block:
         here.known.repeat(before)
     if scope.devices:
         scope, fields["timeout"] = replace(scope, timeout=fields["timeout"]), None
-    return plan.Block(action="lease" if action == "lease" else "group", scope=scope, **fields)
+    return plan.Block(action=cast("Any", action), scope=scope, **fields)
 
 
 def _scope_of(here: Here, parts: Parts) -> tuple[Entries, Node | None]:
     """The keys of the block's scope, and its steps."""
     entries = {name: entry for name, entry in parts.scope.items() if name != "timeout"}
     value, action = parts.value, str(parts.action.value)
+    if action == "parallel":
+        return entries, None
     if action == "group":
         if not isinstance(value, Sequence):
             advice = "write it as group: [...]; the keys of its scope stand beside it, not in it"

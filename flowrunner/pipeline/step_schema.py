@@ -10,6 +10,8 @@ from flowrunner.pipeline.ids import NAME
 from flowrunner.pipeline.language import CommonKeys, ReadyKeys
 from flowrunner.pipeline.shapes import REF, Schema, either, shape
 
+FAIL_FAST = "Whether the first branch that does not pass ends the others. The default is `true`."
+
 Parts = dict[str, Schema]
 """Definitions, or properties, by name."""
 
@@ -51,7 +53,7 @@ def _step(names: Iterable[str], common: Iterable[str], scope: Iterable[str]) -> 
         "allOf": [
             {
                 "patternProperties": {_any_of(scopes): False},
-                "errorMessage": "only group and lease have this key: put the step into a group",
+                "errorMessage": "only blocks have this key: put the step into a group",
             },
             {"properties": {"with": False}, "errorMessage": "only call has this key"},
         ],
@@ -65,7 +67,7 @@ def _step(names: Iterable[str], common: Iterable[str], scope: Iterable[str]) -> 
         "if": {"patternProperties": {_any_of(deeds): {"type": "null"}}},
         "then": undecided,
         "else": {
-            "if": {"anyOf": [{"required": ["group"]}, {"required": ["lease"]}]},
+            "if": {"anyOf": [{"required": ["group"]}, {"required": ["lease"]}, {"required": ["parallel"]}]},
             "then": block,
             "else": {"if": {"required": ["call"]}, "then": call, "else": action},
         },
@@ -74,7 +76,8 @@ def _step(names: Iterable[str], common: Iterable[str], scope: Iterable[str]) -> 
 
 def _with() -> Schema:
     about = "The inputs of the template."
-    return {"title": "with", "type": "object", "description": about}
+    fits = {"type": "object", "errorMessage": "a mapping of inputs belongs here"}
+    return {"title": "with", "description": about, **fits}
 
 
 def _call_devices() -> Schema:
@@ -122,7 +125,7 @@ def _common(definitions: Parts) -> Parts:
 
 
 def _blocks(definitions: Parts, actions: Parts, scope: Parts) -> Parts:
-    """`group`, `lease`, `call` and `background`."""
+    """The blocks, and what else is no action."""
     definitions["ready"], inner = shape(ReadyKeys)
     definitions.update(inner)
     commands: Parts = {name: {"$ref": REF + name} for name in ("run", "shell") if name in actions}
@@ -137,6 +140,31 @@ def _blocks(definitions: Parts, actions: Parts, scope: Parts) -> Parts:
             "properties": {"devices": scope["devices"], "steps": {"$ref": f"{REF}steps"}},
             "required": ["devices", "steps"],
             "additionalProperties": False,
+        },
+        "parallel": {
+            "title": "parallel",
+            "type": "object",
+            "description": "Branches that run beside each other.",
+            "errorMessage": "a mapping with branches belongs here",
+            "properties": {
+                "fail_fast": {"type": "boolean", "title": "fail_fast", "description": FAIL_FAST},
+                "branches": {
+                    "title": "branches",
+                    "type": "object",
+                    "description": "Lists of steps by name.",
+                    "propertyNames": NAMES,
+                    "additionalProperties": {"$ref": f"{REF}steps"},
+                },
+            },
+            "required": ["branches"],
+            "additionalProperties": False,
+        },
+        "barrier": {
+            "title": "barrier",
+            "type": "string",
+            "description": "Wait here until the other branches that name this barrier are there too.",
+            "pattern": f"^{NAME.pattern}$",
+            "errorMessage": "a barrier has a name; it stands right in a branch of parallel",
         },
         "call": {
             "title": "call",

@@ -9,10 +9,10 @@ from flowrunner.pipeline.actions import SCOPE
 from flowrunner.pipeline.devices import template_roles
 from flowrunner.pipeline.here import Here
 from flowrunner.pipeline.ids import collect_ids
-from flowrunner.pipeline.language import TemplateKeys
 from flowrunner.pipeline.library import Library, Template
 from flowrunner.pipeline.names import Known
 from flowrunner.pipeline.outputs import type_of_value
+from flowrunner.pipeline.reuse_keys import TemplateKeys
 from flowrunner.pipeline.scope import compile_scope
 from flowrunner.source import Mapping, Node, Scalar
 
@@ -33,7 +33,7 @@ def compile_template(library: Library, name: str, key: Scalar, node: Mapping) ->
     accepted = read_accepted(problems, node.get("inputs"), name, library.folder)
     roles = template_roles(problems, node.get("devices"))
     known = Known(accepted.types, (), collect_ids(problems, node))
-    here = Here(problems, known, library.text, {}, roles=roles, local=NOT_HERE, library=library)
+    here = Here(problems, known, library.text, {}, roles=roles, local=NOT_HERE, library=library, late=("inputs",))
     entries = {str(k.value): (k, v) for k, v in node.entries if k.value in SCOPE - APART}
     steps: Node | None = node.get("steps")
     if steps is None and len(problems) > before:

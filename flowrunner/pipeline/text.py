@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from flowrunner.expressions import Expression
-from flowrunner.pipeline.plan import Background, Block, Call, DeviceRequest, Node, Plan, Retry, Scope, StepNode
+from flowrunner.pipeline.plan import (
+    Background,
+    Barrier,
+    Block,
+    Call,
+    DeviceRequest,
+    Job,
+    Matrix,
+    Node,
+    Plan,
+    Retry,
+    Scope,
+    StepNode,
+)
 
 Branch = tuple[str, list["Branch"]]
 
@@ -17,8 +30,7 @@ def plan_text(plan: Plan) -> str:
         shown = f"{value}" + (f" (sha256 {plan.input_files[name].sha256[:12]})" if name in plan.input_files else "")
         lines.append(f"  input {name}: {plan.input_types[name]} = {shown}")
     lines += [f"  secret {name}" for name in plan.secrets]
-    for job in plan.jobs:
-        lines += _draw(_scope(job.scope), "")
+    lines += _draw(_scope(plan.scope), "")
     lines.append(f"digest {plan.digest}")
     return "\n".join(lines) + "\n"
 
@@ -29,7 +41,7 @@ def _scope(scope: Scope) -> list[Branch]:
     set_ = [f"{name} {_shown(limit)}" for name, limit in limits.items() if limit is not None]
     found += [("limits: " + ", ".join(set_), [])] if set_ else []
     found += [(f"watch {watch.device}: {watch.pattern} -> {watch.outcome}", []) for watch in scope.watch]
-    found += [_node(node) for node in scope.steps]
+    found += [_node(node) for node in (*scope.jobs, *scope.branches, *scope.steps)]
     for title, nodes in (("rescue", scope.rescue), ("finally", scope.last)):
         found += [(title, [_node(node) for node in nodes])] if nodes else []
     found += [(f"output {name} = {_shown(value)}", []) for name, value in scope.outputs.items()]
@@ -57,6 +69,7 @@ def _node(node: Node) -> Branch:
     if node.retry and node.retry.between:
         below.append(("between attempts", [_node(between) for between in node.retry.between]))
     action = node.action if isinstance(node, StepNode | Block) else "background"
+    action = f"barrier {node.meeting}" if isinstance(node, Barrier) else action
     action = f"call {node.template}" if isinstance(node, Call) else action
     return f"{node.path}: {action if node.name == node.id else node.name}" + "".join(
         f", {fact}" for fact in _facts(node)
@@ -68,6 +81,10 @@ def _facts(node: Node) -> Iterator[str]:
         yield from (f"on {node.device}",) if node.device else ()
         yield from ("setup",) if node.kind == "setup" else ()
         yield from () if node.interruptible else ("not interruptible",)
+    if isinstance(node, Job):
+        yield from (f"after {', '.join(node.needs)}",) if node.needs else ()
+        yield from _multiplied(node.matrix) if node.matrix else ()
+        yield from (f"one at a time of {_shown(node.group)}",) if node.group is not None else ()
     yield from (f"if {node.condition.text}",) if node.condition else ()
     yield from (f"for each of {_shown(node.foreach)}",) if node.foreach is not None else ()
     yield from (f"within {_shown(node.timeout)}",) if node.timeout is not None else ()
@@ -75,6 +92,11 @@ def _facts(node: Node) -> Iterator[str]:
     yield from ("goes on after a failure",) if node.on_failure == "continue" else ()
     yield from ("only a warning",) if node.severity == "warning" else ()
     yield f"line {node.where.line}"
+
+
+def _multiplied(matrix: Matrix) -> Iterator[str]:
+    yield f"{len(matrix.instances)} times" + (f", {matrix.max_parallel} at once" if matrix.max_parallel else "")
+    yield from () if matrix.fail_fast else ("all of them whatever happens",)
 
 
 def _retry(retry: Retry) -> str:

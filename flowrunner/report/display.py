@@ -14,7 +14,7 @@ from flowrunner.report.plain import Groups, PlainLines
 from flowrunner.report.planned import Planned, read_plan
 from flowrunner.report.summary import summarize
 from flowrunner.report.text import seconds
-from flowrunner.report.verdict import cause_lines, count_words, headline
+from flowrunner.report.verdict import cause_lines, count_words, headline, job_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -125,7 +125,8 @@ def closing_lines(summary: Summary, folder: Path) -> Iterator[str]:
     yield from cause_lines(summary, folder)
     for state in summary.safe_states:
         if not state.ok:
-            yield f"warning: {state.role}.{state.part} was not made safe ({state.action}): look at the device"
+            yield f"warning: {state.label} was not made safe ({state.action}): look at the device"
+    yield from job_lines(summary)
     yield f"{count_words(summary)}, in {seconds(summary.seconds)}"
     yield f"report {folder / 'report.html'}"
 

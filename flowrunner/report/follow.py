@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flowrunner.report.words import role_of
+
 Event = Mapping[str, Any]
 
 TAIL = 4096
@@ -112,10 +114,10 @@ class Follow:
 
     def _waiting(self, event: Event) -> None:
         place = f", number {event['position']} in the queue" if event.get("position") else ""
-        self.waiting[event["role"]] = f"waiting for {event['owner']}{place}"
+        self.waiting[role_of(event)] = f"waiting for {event['owner']}{place}"
 
     def _got(self, event: Event) -> None:
-        self.waiting.pop(event["role"], None)
+        self.waiting.pop(role_of(event), None)
 
     def _ended(self, event: Event) -> None:
         self.waiting.clear()

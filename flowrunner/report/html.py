@@ -13,6 +13,7 @@ from flowrunner.report.model import Summary
 from flowrunner.report.page.about import environment_section, files_section
 from flowrunner.report.page.consoles import consoles_section
 from flowrunner.report.page.header import cause_section, header
+from flowrunner.report.page.jobs import jobs_section
 from flowrunner.report.page.markup import Html, join, tag
 from flowrunner.report.page.measurements import measurements_section
 from flowrunner.report.page.pictures import Album, pictures_section
@@ -24,8 +25,9 @@ from flowrunner.report.text import plain
 from flowrunner.report.verdict import headline
 
 SECTIONS = {
-    "cause": "Cause", "timeline": "Timeline", "steps": "Steps", "pictures": "Pictures", "measurements": "Measurements",
-    "consoles": "Consoles", "files": "Files", "environment": "Environment", "pipeline": "Pipeline",
+    "cause": "Cause", "jobs": "Jobs", "timeline": "Timeline", "steps": "Steps", "pictures": "Pictures",
+    "measurements": "Measurements", "consoles": "Consoles", "files": "Files", "environment": "Environment",
+    "pipeline": "Pipeline",
 }  # fmt: skip
 
 
@@ -37,6 +39,7 @@ def render(summary: Summary, plan: Planned, folder: Path, consoles: dict[str, Co
     around = Around(plan.sources, consoles, ids, past, many=summary.counts.total > OPEN)
     sections = {
         "cause": cause_section(summary, plan, consoles, album),
+        "jobs": jobs_section(summary, ids),
         "timeline": timeline_section(summary, consoles, ids),
         "steps": steps_section(summary, around),
         "pictures": pictures_section(summary, album, ids),

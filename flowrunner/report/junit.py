@@ -6,14 +6,15 @@ latter. Attempts, measurements and the facts of the run are properties.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from flowrunner.report.consolefile import ConsoleFile
 from flowrunner.report.model import Case, Record, Summary
 from flowrunner.report.text import plain, xml
-from flowrunner.report.verdict import console_of
+from flowrunner.report.verdict import console_of, job_of
 
 LIMIT = 64 * 1024
 """Bytes of console and of live output that one test case carries; the middle of what is longer is left out."""
@@ -30,15 +31,38 @@ def junit_xml(summary: Summary, consoles: Mapping[str, ConsoleFile]) -> bytes:
     }  # fmt: skip
     root = _element("testsuites", total)
     facts = {"timestamp": str(summary.facts.get("wall", ""))[:19], "hostname": str(summary.facts.get("host", ""))}
-    suite = _element("testsuite", total | facts, root)
-    _properties(suite, _run_facts(summary))
-    for case in summary.cases:
-        _case(suite, case, name, consoles)
-    if not summary.ending.good:
-        _element("system-err", {}, suite).text = xml(plain(summary.ending.message or summary.outcome))
+    suites = _suites(summary, name) or {name: []}
+    for number, (title, cases) in enumerate(suites.items()):
+        suite = _element("testsuite", _totals(title, cases) | facts, root)
+        if number == 0:
+            _properties(suite, _run_facts(summary))
+        for case in cases:
+            _case(suite, case, name, consoles)
+        if number == 0 and not summary.ending.good:
+            _element("system-err", {}, suite).text = xml(plain(summary.ending.message or summary.outcome))
     ET.indent(root, " ")
     body: str = ET.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'.encode()
+
+
+def _suites(summary: Summary, name: str) -> Mapping[str, list[Case]]:
+    """The cases of each suite: one for the pipeline, or one for each job and instance of one."""
+    jobs = {record.path for job in summary.jobs for record in (job, *job.instances)}
+    found: dict[str, list[Case]] = {}
+    for case in summary.cases:
+        job = job_of(case.record.key)
+        found.setdefault(f"{name}.{job}" if job in jobs else name, []).append(case)
+    return found
+
+
+def _totals(name: str, cases: Sequence[Case]) -> dict[str, str]:
+    """The attributes of one suite."""
+    outcomes = Counter(case.record.outcome for case in cases)
+    return {
+        "name": name, "tests": str(len(cases)), "failures": str(outcomes["failed"]), "errors": str(outcomes["errored"]),
+        "skipped": str(outcomes["skipped"] + outcomes["canceled"]),
+        "time": _seconds(sum(case.record.seconds or 0.0 for case in cases)),
+    }  # fmt: skip
 
 
 def _case(suite: ET.Element, case: Case, pipeline: str, consoles: Mapping[str, ConsoleFile]) -> None:
@@ -113,7 +137,7 @@ def _run_facts(summary: Summary) -> Iterator[tuple[str, Any]]:
     for name, value in (summary.facts.get("inputs") or {}).items():
         yield f"input.{name}", value
     for lease in summary.leases:
-        yield f"device.{lease.role}", lease.exporter
+        yield f"device.{lease.label}", lease.exporter
     for name, value in summary.outputs.items():
         yield f"output.{name}", value
 

@@ -40,6 +40,7 @@ class LiveTree:
         self._lock = RLock()
         self._seen, self._seen_at = -1.0, 0.0
         self._skipped: list[str] = []
+        self._beside = False
         self._partial: dict[str, bytes] = {}
         self._spinner = Spinner("dots", style="cyan")
         self._live = Live(
@@ -72,11 +73,21 @@ class LiveTree:
         if kind == "run.started":
             self._out(Text.assemble((event["pipeline"], "bold"), (f"  run {event['id']}", "dim")))
         elif kind == "step.started" and event["block"]:
+            self._beside |= event["action"] in ("job", "branch")
             self._flush_skipped()
-            self._out(_line(event["path"], "▸", "cyan", event["name"] if event["id"] else event["action"]))
+            self._out(
+                self._line(
+                    event["path"],
+                    "▸",
+                    "cyan",
+                    event["name"] if event["id"] or event["action"] == "job" else event["action"],
+                )
+            )
         elif kind == "scope.started" and event["part"] != "body":
             self._flush_skipped()
-            self._out(Text("  " * _inner(event["path"]) + f"  {event['part']}", "dim italic"))
+            place = f"{event['path']}.{event['part']}".lstrip(".")
+            text = place if self._beside else "  " * _inner(event["path"]) + event["part"]
+            self._out(Text(f"  {text}", "dim italic"))
         elif kind == "step.finished":
             self._finished(event, step)
         elif kind == "output" and self._echo:
@@ -84,7 +95,7 @@ class LiveTree:
                 self._out(Text(f"{event['path']} │ {line}", "dim"))
         elif words := describe(event):
             self._flush_skipped()
-            self._said(depth(event.get("path", "")), *words)
+            self._said(0 if self._beside else depth(event.get("path", "")), *words)
 
     def _said(self, level: int, verb: str, rest: str) -> None:
         alarming = verb in ("UNSAFE", "lost", "error")
@@ -98,9 +109,9 @@ class LiveTree:
             self._skipped.append(event["path"])
             return
         self._flush_skipped()
-        if step and step.block and outcome == "passed" and event["attempts"] < 2:
+        if step and step.block and step.action != "job" and outcome == "passed" and event["attempts"] < 2:
             return
-        line = _line(event["path"], GLYPHS.get(outcome, "?"), STYLES.get(outcome, ""), step.action if step else "")
+        line = self._line(event["path"], GLYPHS.get(outcome, "?"), STYLES.get(outcome, ""), step.action if step else "")
         took = seconds(event["ended"] - event["started"]) if event["started"] is not None else ""
         line.append(f"{took:>8}", "dim")
         if event["attempts"] > 1:
@@ -110,6 +121,15 @@ class LiveTree:
         if outcome != "passed" and not (step and step.block):
             line.append(f"  {why(event).lstrip(': ')}", STYLES.get(outcome, ""))
         self._out(line)
+
+    def _line(self, path: str, glyph: str, style: str, more: str) -> Text:
+        """A line of the tree; once things run beside each other there is none, and paths are told in full."""
+        text = Text("  " if self._beside else "  " * depth(path) + "  ")
+        text.append(f"{glyph} ", style)
+        text.append(path if self._beside else path.rpartition(".")[2], "" if glyph != "▸" else "bold")
+        text.append(f"  {one_line(more, 60)}", "dim")
+        text.pad_right(max(0, COLUMN - text.cell_len))
+        return text
 
     def _flush_skipped(self) -> None:
         if self._skipped:
@@ -168,15 +188,6 @@ class LiveTree:
         yield Text(f"  ┌ {name}", "dim")
         for line in lines[-TAIL_LINES:]:
             yield Text(f"  │ {line.expandtabs(8)}", "dim", no_wrap=True, overflow="ellipsis")
-
-
-def _line(path: str, glyph: str, style: str, more: str) -> Text:
-    text = Text("  " * depth(path) + "  ")
-    text.append(f"{glyph} ", style)
-    text.append(path.rpartition(".")[2], "" if glyph != "▸" else "bold")
-    text.append(f"  {one_line(more, 60)}", "dim")
-    text.pad_right(max(0, COLUMN - text.cell_len))
-    return text
 
 
 def _inner(path: str) -> int:

@@ -109,6 +109,11 @@ class Record:
         inside = (child for child in self.children if child.part != "between")
         return not self.block and (self.action == "background" or not any(inside))
 
+    @property
+    def instances(self) -> tuple[Record, ...]:
+        """The records of a job's instances; none for a job without a matrix."""
+        return tuple(child for child in self.children if child.path.startswith(f"{self.path}["))
+
     def walk(self) -> Iterator[Record]:
         """The record itself and all below it, parents first."""
         yield self
@@ -132,6 +137,7 @@ class Lease:
     """A role and who filled it; times in seconds since the run started. `waits` are (from, owner) while queueing."""
 
     role: str
+    job: str | None
     selector: str | None
     exporter: str | None
     labels: Mapping[str, str]
@@ -142,6 +148,11 @@ class Lease:
     released: float | None
     lost: str | None
     waits: tuple[tuple[float, str], ...]
+
+    @property
+    def label(self) -> str:
+        """The role, with the job that it is of."""
+        return f"{self.job} {self.role}" if self.job else self.role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,12 +172,18 @@ class SafeState:
     """One call that leaves a device safe; `ok` is None when its end is not known."""
 
     role: str
+    job: str | None
     part: str
     action: str
     started: float
     ended: float | None
     ok: bool | None
     message: str | None
+
+    @property
+    def label(self) -> str:
+        """The part of the device, with the job that it is of."""
+        return (f"{self.job} " if self.job else "") + f"{self.role}.{self.part}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +245,11 @@ class Summary:
     def outcome(self) -> str:
         """How the run ended, in one word."""
         return self.ending.outcome
+
+    @property
+    def jobs(self) -> tuple[Record, ...]:
+        """The records of the jobs; none for a pipeline that has only steps."""
+        return tuple(record for record in self.records if record.action == "job")
 
     def walk(self) -> Iterator[Record]:
         """All records, parents first, in the order in which they ran."""

@@ -39,7 +39,7 @@ def read_plan(folder: Path) -> Planned:
         return Planned()
     if not isinstance(plan, dict):
         return Planned()
-    nodes = {str(node["path"]): node for node in _nodes(plan.get("jobs", []))}
+    nodes = {str(node["path"]): node for node in _nodes(plan.get("scope") or {})}
     sources = plan.get("sources")
     return Planned(nodes, sources if isinstance(sources, dict) else {}, plan.get("description"))
 

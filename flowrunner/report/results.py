@@ -35,6 +35,7 @@ def results(summary: Summary) -> dict[str, Any]:
         "cause": cause,
         "counts": asdict(summary.counts),
         "cases": [_case(case) for case in summary.cases],
+        "jobs": [_job(record) for record in summary.jobs],
         "steps": [_record(record) for record in summary.records],
         "outputs": summary.outputs,
         "measurements": _gather(summary, "measurements"),
@@ -61,6 +62,15 @@ def _case(case: Case) -> dict[str, Any]:
         "outcome": record.outcome, "blame": record.ending.blame, "message": record.ending.message,
         "seconds": record.seconds, "warning": record.warning, "where": _where(record.where),
         "attempts": max(len(record.attempts), 1) + len(case.earlier),
+    }  # fmt: skip
+
+
+def _job(record: Record) -> dict[str, Any]:
+    return {
+        "id": record.id, "path": record.path, "name": record.name, "outcome": record.outcome,
+        "blame": record.ending.blame, "message": record.ending.message, "because": record.ending.because,
+        "seconds": record.seconds, "warning": record.warning, "outputs": record.outputs,
+        "instances": [_job(instance) for instance in record.instances],
     }  # fmt: skip
 
 

@@ -102,16 +102,16 @@ def _parts(events: Sequence[Event]) -> tuple[ScopePart, ...]:
 
 
 def _leases(events: Sequence[Event]) -> tuple[Lease, ...]:
-    """Each lease of each role in the order of the requests."""
+    """Each lease of each role, job by job, in the order of the requests."""
     found: list[dict[str, Any]] = []
     for event in events:
         kind, _, what = str(event["event"]).partition(".")
         if kind != "lease":
             continue
-        role, time = str(event["role"]), event["t"]
-        mine = next((lease for lease in reversed(found) if lease["role"] == role), None)
+        role, job, time = str(event["role"]), event.get("job"), event["t"]
+        mine = next((lease for lease in reversed(found) if (lease["role"], lease["job"]) == (role, job)), None)
         if what == "requested" or mine is None:
-            mine = {"role": role, "selector": event.get("selector"), "requested": time, "waits": ()}
+            mine = {"role": role, "job": job, "selector": event.get("selector"), "requested": time, "waits": ()}
             found.append(mine)
         if what == "waiting":
             mine["waits"] += ((time, str(event["owner"])),)
@@ -149,11 +149,11 @@ def _consoles(events: Sequence[Event]) -> tuple[ConsoleFacts, ...]:
 
 def _safe_states(events: Sequence[Event]) -> tuple[SafeState, ...]:
     found: list[SafeState] = []
-    begun: dict[tuple[str, ...], float] = {}
+    begun: dict[tuple[Any, ...], float] = {}
     for event in events:
         if not str(event["event"]).startswith("safe_state."):
             continue
-        key = (str(event["role"]), str(event["part"]), str(event["action"]))
+        key = (event.get("job"), str(event["role"]), str(event["part"]), str(event["action"]))
         if event["event"] == "safe_state.started":
             begun[key] = event["t"]
             continue
@@ -161,12 +161,13 @@ def _safe_states(events: Sequence[Event]) -> tuple[SafeState, ...]:
     return (*found, *(_safe_state(key, started, None) for key, started in begun.items()))
 
 
-def _safe_state(key: tuple[str, ...], started: float, end: Event | None) -> SafeState:
+def _safe_state(key: tuple[Any, ...], started: float, end: Event | None) -> SafeState:
     facts = {"ended": end["t"], "ok": bool(end["ok"]), "message": end.get("message")} if end else {}
     return SafeState(
-        role=key[0],
-        part=key[1],
-        action=key[2],
+        job=key[0],
+        role=key[1],
+        part=key[2],
+        action=key[3],
         started=started,
         **{"ended": None, "ok": None, "message": None, **facts},
     )

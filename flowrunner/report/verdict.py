@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from flowrunner.engine.state import console_prefix
 from flowrunner.report.consolefile import ConsoleFile
 from flowrunner.report.model import Record, Summary
 from flowrunner.report.text import one_line, plain, seconds
+from flowrunner.report.words import because
 
 BLAMES = {
     "device": "a device did not do as asked",
@@ -82,7 +85,12 @@ def console_of(record: Record, known: tuple[str, ...]) -> str | None:
             return str(name)
     if record.device is None and record.action != "background":
         return None
-    mine = [name for name in known if f"{name}.".startswith(f"{record.device or ''}".partition(".")[0] + ".")]
+    role = (record.device or "").partition(".")[0]
+    of_job, of_run = (
+        [name for name in known if f"{name}.".startswith(f"{prefix}{role}.")]
+        for prefix in (console_prefix(job_of(record.path)), "")
+    )
+    mine = of_job or of_run
     return mine[0] if len(mine) == 1 else record.device if record.device in known else None
 
 
@@ -132,3 +140,19 @@ def count_words(summary: Summary) -> str:
         parts.append(f"{counts.retried} retried")
     steps = "1 step" if counts.total == 1 else f"{counts.total} steps"
     return f"{steps}: {', '.join(parts)}" if parts else steps
+
+
+def job_of(path: str) -> str:
+    """The part of a path that names a job, if it is one: `smoke[0]` of `smoke[0].boot.power1`."""
+    return path.partition("#")[0].partition(".")[0]
+
+
+def job_lines(summary: Summary) -> Iterator[str]:
+    """One line for each job: its outcome, how its instances ended, why it was skipped, how long it took."""
+    width = max((len(job.path) for job in summary.jobs), default=0)
+    for job in summary.jobs:
+        ends = Counter(one.outcome for one in job.instances)
+        several = ", ".join(f"{count} {outcome}" for outcome, count in ends.items())
+        why = because(job.ending.because) if job.outcome in ("skipped", "canceled") else several
+        took = seconds(job.seconds) if job.started is not None else ""
+        yield f"  {job.outcome:<8}  {job.path:<{width}}  {took:>7}  {one_line(why, 100)}".rstrip()

@@ -39,13 +39,23 @@ def because(reason: str | None) -> str:
     return "" if not reason else reason if " " in reason else f"because of {reason}"
 
 
+def role_of(event: Event) -> str:
+    """The role that an event is about, with the job that it is of."""
+    return f"{event['job']} {event['role']}" if event.get("job") else str(event["role"])
+
+
 def _lease_acquired(event: Event) -> tuple[str, str]:
-    return "leased", f"{event['role']}: {event['exporter']}"
+    return "leased", f"{role_of(event)}: {event['exporter']}"
 
 
 def _lease_waiting(event: Event) -> tuple[str, str]:
     place = f", number {event['position']} in the queue" if event.get("position") else ""
-    return "waiting", f"{event['role']}: for {one_line(event['owner'])}{place}"
+    return "waiting", f"{role_of(event)}: for {one_line(event['owner'])}{place}"
+
+
+def _turn_waiting(event: Event) -> tuple[str, str]:
+    place = f", number {event['position']} in the queue"
+    return "waiting", f"{event['path']}: for the turn of {one_line(event['owner'])} in '{event['group']}'{place}"
 
 
 def _attempt_finished(event: Event) -> tuple[str, str] | None:
@@ -70,7 +80,7 @@ def _snapshot(event: Event) -> tuple[str, str] | None:
 
 
 def _safe_finished(event: Event) -> tuple[str, str]:
-    what = f"{event['role']}.{event['part']}".strip(".") + f": {event['action']}"
+    what = f"{role_of(event)}.{event['part']}".strip(".") + f": {event['action']}"
     if event["ok"]:
         return "safe", what
     return "UNSAFE", f"{what} could not be reached: {one_line(event.get('message') or '')}"
@@ -88,9 +98,10 @@ def _device_log(event: Event) -> tuple[str, str] | None:
 _WORDS: Mapping[str, Callable[[Event], tuple[str, str] | None]] = {
     "lease.acquired": _lease_acquired,
     "lease.waiting": _lease_waiting,
-    "lease.warning": lambda event: ("warning", f"{event['role']}: {one_line(event['message'], 500)}"),
+    "turn.waiting": _turn_waiting,
+    "lease.warning": lambda event: ("warning", f"{role_of(event)}: {one_line(event['message'], 500)}"),
     "device.log": _device_log,
-    "lease.lost": lambda event: ("lost", f"{event['role']}: {one_line(event['reason'])}"),
+    "lease.lost": lambda event: ("lost", f"{role_of(event)}: {one_line(event['reason'])}"),
     "attempt.finished": _attempt_finished,
     "measurement": _measurement,
     "snapshot": _snapshot,

@@ -82,11 +82,21 @@ MISTAKES = {
     ),
     "- id: a b\n  power: on": "4:9 names are small letters, digits and underscores, and do not begin with a digit",
     # blocks
-    "- power: on\n  rescue: []": "5:5 only group and lease have this key: put the step into a group",
+    "- power: on\n  rescue: []": "5:5 only blocks have this key: put the step into a group",
     "- group: {steps: []}": "4:12 a list of steps belongs here",
     "- lease: {devices: {}}": '4:5 Missing property "steps".',
     "- background: {run: a, shell: b}": "4:26 it has either run or shell, this one has both",
     "- background: {ready: a}": "4:5 it needs run or shell",
+    "- power: on\n  with: {a: 1}": "5:5 only call has this key",
+    "- call: Boot": "4:11 call has the name of a template, such as boot or hil.boot",
+    "- call: [boot]": "4:11 call has the name of a template, such as boot or hil.boot",
+    "- call: boot\n  with: 3": "5:11 a mapping of inputs belongs here",
+    "- call: boot\n  devices: {dut: {selector: a}}": "5:20 the name of a device, from devices",
+    "- call: boot\n  rescue: []": "5:5 Property rescue is not allowed.",
+    "- barrier: [a]": "4:14 a barrier has a name; it stands right in a branch of parallel",
+    "- parallel: [wait: 1s]": '4:15 Incorrect type. Expected "parallel".',
+    "- parallel: {branches: {a: {wait: 1s}}}": "4:30 a list of steps belongs here",
+    "- parallel: {branches: {a: [wiat: 1s]}}": "4:31 Property wiat is not allowed.",
 }
 
 
@@ -105,7 +115,7 @@ async def test_underlines_one_thing_for_one_mistake_in_a_step(opened: Editor, st
 
 TOP_MISTAKES = {
     "timout: 5s\nsteps: [wait: 1s]": "3:1 Property timout is not allowed.",
-    "name: a": "2:1 a pipeline has steps: what to do, in order; a library of templates has templates",
+    "name: a": "2:1 a pipeline has steps: what to do, in order; or jobs; a library of templates has templates",
     "steps: []": "3:8 Array has too few items. Expected 1 or more.",
     "inputs: {A-b: {}}\nsteps: [wait: 1s]": (
         "3:10 names are small letters, digits and underscores, and do not begin with a digit"
@@ -113,6 +123,16 @@ TOP_MISTAKES = {
     "inputs: {a: {typ: int}}\nsteps: [wait: 1s]": "3:14 Property typ is not allowed.",
     "devices: {dut: {selecter: a=b}}\nsteps: [wait: 1s]": "3:17 Property selecter is not allowed.",
     "defaults: {expect: {withn: 1s}}\nsteps: [wait: 1s]": "3:21 Property withn is not allowed.",
+    "include: {a: {fiel: b}}\nsteps: [wait: 1s]": "3:15 Property fiel is not allowed.",
+    "include: {a: 5}\nsteps: [wait: 1s]": '3:14 Incorrect type. Expected "string".',
+    "templates: {a: {stps: [wait: 1s]}}": "3:17 Property stps is not allowed.",
+    "templates: {a: {steps: [wiat: 1s]}}": "3:25 Property wiat is not allowed.",
+    "jobs: {a: {neds: b, steps: [wait: 1s]}}": "3:12 Property neds is not allowed.",
+    "jobs: {a: {}}": '3:8 Missing property "steps".',
+    "jobs: {a: {strategy: {matrix: {b: 1}}, steps: [wait: 1s]}}": "3:35 a list belongs here",
+    "jobs: {a: {strategy: {max_paralel: 1, matrix: {b: [1]}}, steps: [wait: 1s]}}": "3:23 Property max_paralel is not allowed.",
+    "jobs: {a: {steps: [wait: 1s]}}\nsteps: [wait: 1s]": "4:1 a pipeline with jobs leaves this to them",
+    "jobs: {a: {steps: [wiat: 1s]}}": "3:20 Property wiat is not allowed.",
 }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 
+from flowrunner.engine.fitting import check_lab
 from flowrunner.engine.lines import Event, read
 from flowrunner.engine.run import Finished, Runner
 from flowrunner.engine.state import Options
@@ -44,15 +45,18 @@ class Done:
         return {str(path.relative_to(self.finished.folder)): path.read_bytes() for path in paths}
 
 
-def execute(folder: Path, pipeline: str, *, export: str = BOARD, ci: bool = False, **environment: str) -> Done:
-    """Run `pipeline` (without its head) with one exporter, labelled board=any, that exports `export`."""
-    (folder / "lab.yaml").write_text(f"exporters:\n  board:\n    labels: {{board: any}}\n    export: {export}\n")
+def execute(
+    folder: Path, pipeline: str, *, export: str = BOARD, lab: str | None = None, ci: bool = False, **environment: str
+) -> Done:
+    """Run `pipeline` (without its head) with one exporter, labelled board=any, that exports `export`; or with `lab`."""
+    one = f"exporters:\n  board:\n    labels: {{board: any}}\n    export: {export}\n"
+    (folder / "lab.yaml").write_text(lab or one)
     path = folder / "p.yaml"
     path.write_text("flow: 1\nname: test\n" + pipeline)
     surroundings = {"PATH": os.environ["PATH"], "FLOW_LOCK_DIR": str(folder / "locks"), **environment}
     compiled = compile(path, environment=surroundings)
-    lab = discover(path, environment=surroundings)
-    lab.check(tuple(compiled.plan.requests()))
+    bench = discover(path, environment=surroundings)
+    check_lab(bench, compiled.plan)
     options = Options(fsync=False, ci=ci, environment=surroundings)
-    finished = anyio.run(Runner(compiled.plan, compiled.secrets, lab, folder / "runs", options).run)
+    finished = anyio.run(Runner(compiled.plan, compiled.secrets, bench, folder / "runs", options).run)
     return Done(finished, read(finished.folder / "journal.jsonl"))

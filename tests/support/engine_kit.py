@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from flowrunner.errors import BenchError, ExpectationError, Span
 from flowrunner.interface import Direct
 from flowrunner.interfaces.power import Power, PowerReading
 from flowrunner.model import Duration, Secret
-from flowrunner.pipeline.plan import Block, DeviceRequest, Job, Node, Plan, Scope, StepNode
+from flowrunner.pipeline.plan import Barrier, Block, DeviceRequest, Job, Node, Plan, Scope, StepNode
 from flowrunner.step import Context, Outputs, Step
 from tests.support.virtual_clock import run_virtual
 
@@ -182,12 +182,43 @@ def group(path: str, steps: Sequence[Node], **fields: Any) -> Block:
     return Block(path=path, id=path, name=path, where=HERE, action="group", scope=scope, **fields)
 
 
+def parallel(path: str, branches: Mapping[str, Sequence[Node]], *, fail_fast: bool = True, **fields: Any) -> Block:
+    """Branches beside each other."""
+    made = tuple(
+        Block(path=f"{path}.{name}", id=None, name=name, where=HERE, action="branch", scope=Scope(steps=tuple(steps)))
+        for name, steps in branches.items()
+    )
+    scope = Scope(branches=made, fail_fast=fail_fast)
+    return Block(path=path, id=path, name=path, where=HERE, action="parallel", scope=scope, **fields)
+
+
+def barrier(path: str, meeting: str, participants: Sequence[str], **fields: Any) -> Barrier:
+    """A place where `participants` meet."""
+    return Barrier(
+        path=path, id=None, name=meeting, where=HERE, meeting=meeting, participants=tuple(participants), **fields
+    )  # fmt: skip
+
+
+def job(
+    name: str, *steps: Node, devices: Sequence[str] = (), outputs: Mapping[str, Any] | None = None, **fields: Any
+) -> Job:
+    """A job around `steps`."""
+    requests = tuple(DeviceRequest(role=role, selector="", where=HERE) for role in devices)
+    scope = Scope(steps=steps, devices=requests, outputs=outputs or {})
+    return Job(path=name, id=name, name=name, where=HERE, action="job", scope=scope, **fields)
+
+
+def jobs(*found: Job, **scope: Any) -> Plan:
+    """A plan of these jobs."""
+    return replace(plan(), scope=Scope(jobs=found, **scope))
+
+
 def plan(*steps: Node, devices: Sequence[str] = (), **scope: Any) -> Plan:
     """A plan of one job with these steps."""
     requests = tuple(DeviceRequest(role=role, selector="", where=HERE) for role in devices)
-    job = Job(id="test", scope=Scope(steps=steps, devices=requests, **scope))
     return Plan(
-        file=Path("test.yaml"), name="test", description=None, inputs={}, input_types={}, secrets=(), jobs=(job,),
+        file=Path("test.yaml"), name="test", description=None, inputs={}, input_types={}, secrets=(),
+        scope=Scope(steps=steps, devices=requests, **scope),
         digest="0" * 64, sources={},
     )  # fmt: skip
 

@@ -204,7 +204,7 @@ class FakeRun:
         self._journal.close()
         plan = {
             "name": "boot-test", "file": FILE, "description": "Flash, power-cycle, prove that it boots.",
-            "jobs": [{"id": "boot-test", "scope": {"steps": self.nodes}}], "sources": {FILE: PIPELINE},
+            "scope": {"steps": self.nodes}, "sources": {FILE: PIPELINE},
         }  # fmt: skip
         (self.folder / "plan.json").write_text(json.dumps(plan))
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from flowrunner.engine.lines import Event
 
-TIMES = frozenset({"t", "crc", "started", "ended", "at", "seconds", "rate", "boot_time"})
+TIMES = frozenset(
+    {"t", "crc", "started", "ended", "at", "seconds", "rate", "boot_time", "took", "times", "slowest", "slowest_boot"}
+)
 """Keys, at any depth, whose values are times."""
 
 MOMENTS = frozenset({"consoles", "offset"})

@@ -53,7 +53,7 @@ def test_the_example_of_an_action_compiles(name: str, tmp_path: Path) -> None:
     path = tmp_path / "example.yaml"
     missing = "".join(head for key, head in heads.items() if not re.search(rf"^{key}:", text, re.MULTILINE))
     path.write_text(f"flow: 1\nname: example\n{missing}{text}")
-    assert compile(path, complete=False).plan.jobs[0].scope.steps
+    assert compile(path, complete=False).plan.scope.steps
 
 
 @pytest.mark.parametrize("name", DRIVERS)

@@ -43,7 +43,7 @@ def _device(lease: Lease) -> Html:
         ("exporter", lease.exporter or "never leased"), ("selector", lease.selector), ("labels", tag("span", labels)),
         ("waited", seconds(waited) if waited and waited >= 0.05 else None), ("lost", lease.lost),
     ]  # fmt: skip
-    return _card(f"Device {lease.role}", facts(pairs), tag("table", tag("tbody", parts)) if parts else None)
+    return _card(f"Device {lease.label}", facts(pairs), tag("table", tag("tbody", parts)) if parts else None)
 
 
 def _values(title: str, values: object) -> Html:

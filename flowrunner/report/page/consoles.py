@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flowrunner.engine.state import console_prefix
 from flowrunner.report.consolefile import ConsoleFile
 from flowrunner.report.model import Record, Summary
 from flowrunner.report.page.markup import Html, data, data_json, file_link, join, section, tag
@@ -95,7 +96,7 @@ def _marks(summary: Summary, console: ConsoleFile, anchors: Mapping[str, str]) -
             "step": anchors.get(record.path, ""), "time": record.started, "depth": record.path.count("."),
         }  # fmt: skip
     for state in summary.safe_states:
-        if state.role == console.name.partition(".")[0]:
+        if f"{console.name}.".startswith(f"{console_prefix(state.job or '')}{state.role}."):
             yield {
                 "offset": console.end_at(state.started), "label": f"safe state: {state.part} {state.action}",
                 "step": "", "outcome": "passed" if state.ok else "errored", "time": state.started, "depth": 0,

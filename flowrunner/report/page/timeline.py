@@ -129,7 +129,7 @@ def _lease_row(lease: Lease, total: float) -> Html:
             tag("span", tag("span", lease.exporter or ""), class_=f"bar lease{' lost' if lease.lost else ''}",
                 style=_box(begin, end, total), title=plain(held))
         )  # fmt: skip
-    return _lane(tag("span", lease.role), bars, "lease")
+    return _lane(tag("span", lease.label), bars, "lease")
 
 
 def _step_row(record: Record, depth: int, total: float, anchors: Mapping[str, str]) -> Html:

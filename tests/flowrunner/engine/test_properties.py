@@ -141,7 +141,7 @@ def nothing_new_starts_after_a_cancel(wanted: Plan, ran: Ran) -> None:
 
 
 def _cleanup_paths(wanted: Plan) -> list[str]:
-    scopes = [wanted.jobs[0].scope, *(node.scope for node in wanted.walk() if isinstance(node, Block))]
+    scopes = [wanted.scope, *(node.scope for node in wanted.walk() if isinstance(node, Block))]
     return [node.path for scope in scopes for node in (*scope.last, *scope.rescue)]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from flowrunner.pipeline.actions import COMMON, LATER, SCOPE
 from tests.flowrunner.pipeline.test_corpus import EXPECTED, FILES
+from tests.flowrunner.pipeline.test_git import LIBRARY, Repository
 from tests.support.compiler import Bench
 
 PAGE = (Path(__file__).parents[3] / "docs" / "language.md").read_text()
@@ -16,10 +17,16 @@ BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
 
 @pytest.mark.parametrize("text", BLOCKS, ids=lambda text: text.partition("\n")[0])
 def test_every_example_compiles(bench: Bench, text: str) -> None:
+    environment: dict[str, str] = {}
     if "git: https" in text:
-        pytest.skip("there is no such repository; test_git.py has one")
+        repository = Repository(bench.folder)
+        repository.write("lib/base.yaml", LIBRARY % "hello")
+        repository.commit()
+        repository.git("tag", "v2.3.0")
+        text = text.replace("https://example.com/flows.git", repository.url)
+        environment = repository.environment
     if text.startswith("include:"):
-        library = "flow: 1\ntemplates: {boot: {steps: [{log: hello}]}}\n"
+        library = LIBRARY % "hello"
         for path in ("lib/board.yaml", "../shared/hil.yaml"):
             (bench.folder / path).parent.mkdir(exist_ok=True)
             (bench.folder / path).write_text(library)
@@ -29,7 +36,7 @@ def test_every_example_compiles(bench: Bench, text: str) -> None:
         text = f"flow: 1\ndefaults: {{device: dut}}\n{devices}steps:\n{text}"
     elif "flow: 1\n" not in text:
         text = f"flow: 1\nsteps: [{{log: hello}}]\n{text}"
-    bench.compile(text, complete=False)
+    bench.compile(text, complete=False, environment=environment)
 
 
 def test_every_key_and_every_code_is_on_the_page() -> None:

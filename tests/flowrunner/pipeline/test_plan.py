@@ -43,7 +43,7 @@ def test_the_plan_has_what_a_report_needs(bench: Bench) -> None:
     found = plan_json(bench.compile(PIPELINE).plan)
     assert found["file"] == "test.yaml"
     assert found["inputs"]["budget"] == {"type": "duration", "value": "25s"}
-    job = found["jobs"][0]
+    job = found["scope"]
     assert job["devices"]["dut"]["requires"] == ["video", "console"]
     assert job["outputs"] == {"at": "${{ steps.up.outputs.at }}"}
     boot = job["steps"][0]

@@ -77,6 +77,68 @@ outputs:
   boot_time: ${{ steps.prompt.outputs.at }}
 """
 
+JOBS = """
+flow: 1
+inputs:
+  budget: {type: duration, default: 25s}
+templates:
+  boot:
+    devices:
+      board: {requires: [power, console]}
+    inputs:
+      within: {type: duration, default: 30s}
+      mode: {choices: [fast, slow], default: fast}
+    steps:
+      - power: cycle
+        device: board
+      - id: seen
+        expect: {prompt: login, within: "${{ inputs.within }}"}
+    outputs: {at: "${{ steps.seen.outputs.at }}"}
+defaults: {timeout: 5m}
+timeout: 1h
+jobs:
+  smoke:
+    strategy:
+      matrix:
+        board: [rpi3, rpi4]
+        storage: [emmc, sd]
+        exclude: [{board: rpi3, storage: sd}]
+        include: [{board: rpi5, storage: sd}]
+      max_parallel: 2
+      fail_fast: false
+    concurrency: {group: lab}
+    retry: {attempts: 2, on: [infra]}
+    devices:
+      dut: {selector: "board=${{ matrix.board }}"}
+      ap: {selector: board=ap}
+    steps:
+      - id: boot
+        call: boot
+        with: {within: "${{ inputs.budget }}", mode: slow}
+        devices: {board: dut}
+      - parallel:
+          fail_fast: true
+          branches:
+            left:
+              - {power: on, device: dut}
+              - {barrier: up, timeout: 5s}
+            right:
+              - {power: on, device: ap}
+              - barrier: up
+        finally:
+          - power: off
+            device: ap
+    outputs: {at: "${{ steps.boot.outputs.at }}"}
+  summary:
+    needs: [smoke]
+    if: ${{ needs.smoke.outcome == 'passed' }}
+    severity: warning
+    steps:
+      - log: ${{ needs.smoke.outputs.at | length }} boards
+finally:
+  - log: ${{ needs.summary.outcome }}
+"""
+
 FREE = {
     "name",
     "message",
@@ -90,6 +152,7 @@ FREE = {
     "selector",
     "description",
     "tags",
+    "choices",
 }
 """Keys whose value may be any text, or nearly."""
 
@@ -120,6 +183,22 @@ def errors(text: str) -> list[PipelineError]:
     return []
 
 
+CHOSEN = {
+    "inputs",
+    "secrets",
+    "devices",
+    "outputs",
+    "safe_state",
+    "templates",
+    "jobs",
+    "branches",
+    "matrix",
+    "exclude",
+    "include",
+}
+"""Keys below which names stand that the author chose."""
+
+
 def tokens(node: Node, key: str = "") -> Iterator[tuple[Scalar, str]]:
     """Each key and plain scalar that has a meaning, with the key that it stands under."""
     if isinstance(node, Scalar):
@@ -131,7 +210,7 @@ def tokens(node: Node, key: str = "") -> Iterator[tuple[Scalar, str]]:
     else:
         for name, value in node.entries:
             # Names that the author chose mean nothing by themselves: a misspelt one is seen where it is used.
-            if key not in ("inputs", "secrets", "devices", "outputs", "safe_state"):
+            if key not in CHOSEN:
                 yield name, key
             if name.value not in ("id", "safe_state"):
                 yield from tokens(value, str(name.value))
@@ -140,6 +219,8 @@ def tokens(node: Node, key: str = "") -> Iterator[tuple[Scalar, str]]:
 ROOT = parse(GOOD, "good").root
 assert isinstance(ROOT, Mapping)
 TOKENS = list(tokens(ROOT))
+JOBS_ROOT = parse(JOBS, "jobs").root
+assert isinstance(JOBS_ROOT, Mapping)
 
 
 def replaced(text: str, where: Span, new: str) -> str:
@@ -159,20 +240,24 @@ def touches(error: Span | None, line: int, start: int, end: int) -> bool:
 
 def test_the_good_pipeline_is_good() -> None:
     assert errors(GOOD) == []
+    assert errors(JOBS) == []
     assert len(TOKENS) > 90
 
 
-@given(st.sampled_from(TOKENS), st.data())
-@settings(max_examples=150, deadline=None)
-def test_a_mutated_token_is_touched_by_an_error(token: tuple[Scalar, str], data: st.DataObject) -> None:
-    node, _ = token
+ALL = [*((GOOD, token) for token in TOKENS), *((JOBS, token) for token in tokens(JOBS_ROOT))]
+
+
+@given(st.sampled_from(ALL), st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_mutated_token_is_touched_by_an_error(found_in: tuple[str, tuple[Scalar, str]], data: st.DataObject) -> None:
+    whole, (node, _) = found_in
     text = node.text
     position = data.draw(st.integers(min_value=0, max_value=len(text) - 1))
     new = data.draw(
         st.sampled_from([text[:position] + "q" + text[position:], text[:position] + text[position + 1 :], "qqq"])
     )
     assume(new.strip() == new and new)
-    found = errors(replaced(GOOD, node.where, new))
+    found = errors(replaced(whole, node.where, new))
     if not found:
         return  # it means something else now, and is as good: 25s became 5s
     where = node.where
@@ -240,18 +325,20 @@ def stage(error: PipelineError) -> int:
     return 0 if error.code in FILE else 1 if error.code in SHAPE else 2
 
 
+SAID = "templates: {said: {inputs: {word: {}}, steps: [{log: '${{ inputs.word }}'}]}}"
+"""The template that generated pipelines call."""
+
+
 @st.composite
 def pipelines(draw: st.DrawFn) -> str:
-    """A valid pipeline: nested blocks, references to steps before, limits, retries, repetitions."""
+    """A valid pipeline: nested blocks, branches, calls, references to steps before, limits, retries, repetitions."""
     seen: list[str] = []
     count = iter(range(1_000))
 
-    def step(indent: str, depth: int) -> list[str]:
-        kind = draw(
-            st.sampled_from(
-                ["power", "wait", "log", "run", "expect", "measure", "background"] + ["group"] * (2 * (depth < 3))
-            )
-        )
+    def step(indent: str, depth: int, *, beside: bool = False) -> list[str]:
+        quiet = ["wait", "log", "run", "measure", "background", "call"]
+        blocks = ["group", "group", "parallel"] * (depth < 3)
+        kind = draw(st.sampled_from([*quiet, *blocks, *([] if beside else ["power", "expect"])]))
         lines = (
             [f"id: s{next(count)}"]
             if draw(st.booleans()) or kind in ("power", "run")
@@ -267,7 +354,9 @@ def pipelines(draw: st.DrawFn) -> str:
             "expect": ["expect: {patterns: [{pattern: 'a+', name: a}, {prompt: '# '}], within: 5s}"],
             "measure": ["measure: {name: n, value: 3, limits: {max: 4}}"],
             "background": ["background: {run: ./serve, ready: up}"],
-            "group": ["group:", *(steps(indent + "    ", depth + 1) if kind == "group" else [])],
+            "call": ["call: said", "with: {word: '${{ run.id }}'}"],
+            "group": ["group:", *(steps(indent + "    ", depth + 1, beside) if kind == "group" else [])],
+            "parallel": ["parallel:", *(branches(indent + "    ", depth + 1) if kind == "parallel" else [])],
         }[kind]
         if kind not in ("background",):
             lines += draw(st.lists(st.sampled_from([
@@ -281,12 +370,22 @@ def pipelines(draw: st.DrawFn) -> str:
             for i, line in enumerate(lines)
         ]
 
-    def steps(indent: str, depth: int) -> list[str]:
-        return [line for _ in range(draw(st.integers(1, 4))) for line in step(indent, depth)]
+    def steps(indent: str, depth: int, beside: bool = False) -> list[str]:
+        return [line for _ in range(draw(st.integers(1, 4))) for line in step(indent, depth, beside=beside)]
+
+    def branches(indent: str, depth: int) -> list[str]:
+        before, lines, all_seen = list(seen), [f"{indent}branches:"], list(seen)
+        for name in ("left", "right"):
+            seen[:] = before
+            lines += [f"{indent}  {name}:", *steps(indent + "    ", depth, True)]
+            lines += [f"{indent}    - barrier: m"]
+            all_seen += [id for id in seen if id not in before]
+        seen[:] = all_seen
+        return lines
 
     body = steps("  ", 0)
     return "\n".join(
-        ["flow: 1", "devices: {dut: {selector: board=virt}}", "steps:", *body, "finally:", *steps("  ", 2), ""]
+        ["flow: 1", SAID, "devices: {dut: {selector: board=virt}}", "steps:", *body, "finally:", *steps("  ", 2), ""]
     )
 
 

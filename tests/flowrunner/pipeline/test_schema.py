@@ -27,7 +27,7 @@ UNSEEN = {
     # what a file alone cannot tell: names, values from outside, types of expressions, files
     "ambiguous-device", "bad-input", "duplicate-id", "duplicate-role", "expression-syntax", "missing-input",
     "missing-secret", "needless-device", "no-device", "secret-leak", "unavailable", "unknown-device", "unknown-filter",
-    "call-cycle", "digest-mismatch", "include-cycle", "no-templates", "unknown-template", "unreadable",
+    "call-cycle", "digest-mismatch", "bad-barrier", "needs-cycle", "race", "unknown-job", "unknown-matrix", "include-cycle", "no-templates", "unknown-template", "unreadable",
     "unknown-function", "unknown-input", "unknown-name", "unknown-output", "unknown-secret", "unknown-step",
     # what JSON Schema could say, with errors that nobody could read
     "bad-regex",
@@ -40,6 +40,9 @@ UNSEEN_FILES = {
     "fixed-1", "fixed-2", "fixed-3",  # an expression in a text that is fixed
     "include-2", "include-3",  # what is wrong is in the included file
     "syntax-4",  # an expression that is not closed
+    "parallel-2",  # which branch a step is in
+    "jobs-2",  # names, and types of expressions
+    "template-4", "template-5",  # what a selector in a template may use
     "template-3",  # a library with keys that only a pipeline has
     "unknown-key-9", "unknown-key-11", "unknown-key-14",  # keys that do not go together
     "wrong-type-9", "wrong-type-16", "wrong-type-17", "wrong-type-18", "wrong-type-19",  # types of expressions

@@ -74,14 +74,10 @@ def test_defaults_are_checked_also_when_no_step_uses_them(bench: Bench) -> None:
 
 
 def test_a_scope_has_its_limits(bench: Bench) -> None:
-    scope = (
-        bench.compile(
-            "flow: 1\ninputs: {t: {type: duration, default: 5m}}\ntimeout: ${{ inputs.t }}\nfinally_timeout: 3m\n"
-            "queue_timeout: 45m\nsteps: [{log: a}]"
-        )
-        .plan.jobs[0]
-        .scope
-    )
+    scope = bench.compile(
+        "flow: 1\ninputs: {t: {type: duration, default: 5m}}\ntimeout: ${{ inputs.t }}\nfinally_timeout: 3m\n"
+        "queue_timeout: 45m\nsteps: [{log: a}]"
+    ).plan.scope
     assert isinstance(scope.timeout, Expression)
     assert (scope.finally_timeout, scope.queue_timeout) == (180, 2700)
 
@@ -100,7 +96,7 @@ def test_a_device_is_what_the_file_says_of_it(bench: Bench) -> None:
           any: {safe_state: keep}
         steps: [{log: a}]
         """
-    dut, ap, anything = bench.compile(text, environment={"SITE": "berlin"}).plan.jobs[0].scope.devices
+    dut, ap, anything = bench.compile(text, environment={"SITE": "berlin"}).plan.requests()
     assert (dut.role, dut.selector, dut.requires, dut.duration) == (
         "dut",
         "board=rpi4,site=berlin",
@@ -113,14 +109,10 @@ def test_a_device_is_what_the_file_says_of_it(bench: Bench) -> None:
 
 
 def test_a_watch_looks_at_the_only_device_and_asks_it_for_a_console(bench: Bench) -> None:
-    scope = (
-        bench.compile(
-            "flow: 1\ndevices: {dut: {}}\nwatch:\n  - {pattern: panic, grace: 2s}\n"
-            "  - {pattern: 'mmc0: error', outcome: errored, blame: device, device: dut.console2}\nsteps: [{log: a}]"
-        )
-        .plan.jobs[0]
-        .scope
-    )
+    scope = bench.compile(
+        "flow: 1\ndevices: {dut: {}}\nwatch:\n  - {pattern: panic, grace: 2s}\n"
+        "  - {pattern: 'mmc0: error', outcome: errored, blame: device, device: dut.console2}\nsteps: [{log: a}]"
+    ).plan.scope
     first, second = scope.watch
     assert (first.pattern, first.outcome, first.blame, first.grace, first.device) == ("panic", "failed", None, 2, "dut")
     assert (second.outcome, second.blame, second.device, second.where.short) == (
@@ -176,7 +168,7 @@ def test_a_group_has_all_the_keys_of_a_scope(bench: Bench) -> None:
 
 def test_the_pipeline_is_called_by_its_file_when_it_has_no_name(bench: Bench) -> None:
     plan = bench.compile("flow: 1\nsteps: [{log: a}]").plan
-    assert (plan.name, plan.jobs[0].id) == ("test", "test")
+    assert plan.name == "test"
 
 
 def test_every_list_of_steps_is_checked(bench: Bench) -> None:

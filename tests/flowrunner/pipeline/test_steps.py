@@ -115,7 +115,7 @@ def test_the_device_is_implied_by_the_only_role(bench: Bench) -> None:
 
 def test_what_steps_use_is_asked_of_the_device_once(bench: Bench) -> None:
     plan = bench.compile(DUT + "  - power: on\n  - power: off\n  - {power: on, device: dut.p2}\n  - expect: 'a'").plan
-    needs = plan.jobs[0].scope.devices[0].needs
+    needs = next(plan.requests()).needs
     assert [(part, [one.name for one in wanted], span.line) for part, wanted, span in needs] == [
         ("", ["power"], 4), ("p2", ["power"], 6), ("", ["console"], 7),
     ]  # fmt: skip

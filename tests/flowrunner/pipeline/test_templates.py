@@ -7,13 +7,15 @@ from tempfile import TemporaryDirectory
 from textwrap import indent
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 
-from flowrunner.model import Duration
+from flowrunner.model import Duration, Secret
 from flowrunner.pipeline import plan_json
+from flowrunner.pipeline.accepts import given as given_to
 from flowrunner.pipeline.compiler import compile
 from flowrunner.pipeline.plan import Call
-from tests.flowrunner.pipeline.test_properties import pipelines
+from tests.flowrunner.pipeline.test_properties import SAID, pipelines
 from tests.support.compiler import Bench
 
 BOOT = """
@@ -79,7 +81,7 @@ def test_a_template_inside_a_template_has_its_own_names(bench: Bench) -> None:
 
 def test_the_plan_names_the_callers_device_for_each_step(bench: Bench) -> None:
     found = plan_json(bench.compile(BOOT).plan)
-    steps = found["jobs"][0]["steps"][0]["scope"]["steps"]
+    steps = found["scope"]["steps"][0]["scope"]["steps"]
     assert [step["device"] for step in steps] == ["board", "board"]
 
 
@@ -101,7 +103,7 @@ def test_a_path_starts_at_the_file_that_it_is_written_in(bench: Bench) -> None:
 
 def test_a_file_of_templates_is_checked_and_does_not_run(bench: Bench) -> None:
     text = "flow: 1\ntemplates: {a: {steps: [{log: hello}]}}\n"
-    assert bench.compile(text, complete=False).plan.jobs == ()
+    assert bench.compile(text, complete=False).plan.runs is False
     (error,) = bench.errors(text)
     assert "nothing in it runs by itself" in error
 
@@ -115,6 +117,22 @@ def test_inputs_may_have_any_name(bench: Bench) -> None:
     call = bench.nodes(text + f"steps:\n  - {{id: c, call: t, with: {{{given_}}}}}\n")["c"]
     assert isinstance(call, Call)
     assert call.accepts.model_validate(call.values).model_dump(by_alias=True) == dict.fromkeys(names, Duration(5))
+
+
+@pytest.mark.parametrize("how", ["{type: secret}", "{type: secret, required: false}", "{type: secret, default: none}"])
+def test_a_secret_is_one_inside_the_template_as_well(bench: Bench, how: str) -> None:
+    text = (
+        f"flow: 1\ntemplates:\n  t:\n    inputs: {{token: {how}}}\n"
+        "    steps: [{run: {command: a, env: {T: 'x${{ inputs.token }}'}}}]\n"
+        "secrets: {token: {required: false}}\nsteps:\n  - {id: c, call: t, with: {token: '${{ secrets.token }}'}}\n"
+    )
+    call = bench.nodes(text)["c"]
+    assert isinstance(call, Call)
+    assert isinstance(given_to(call.accepts.model_validate({"token": Secret("hidden")}))["token"], Secret)
+    (error,) = bench.errors(
+        text.replace("run: {command: a, env: {T: 'x${{ inputs.token }}'}}", "log: 'x${{ inputs.token }}'")
+    )
+    assert "secret-leak" in error
 
 
 def inlined(node: dict[str, Any]) -> Any:
@@ -131,8 +149,9 @@ def test_a_template_does_what_the_same_steps_in_a_group_do(text: str) -> None:
     body, _, last = body.partition("finally:\n")
     head = "flow: 1\ndevices: {dut: {selector: board=virt}}\n"
     steps, after = indent(body, "    "), indent(last, "    ")
-    group = f"{head}steps:\n  - id: g\n    group:\n{steps}    finally:\n{after}"
-    called = f"{head}templates:\n  t:\n    devices: {{dut: {{}}}}\n    steps:\n{steps}    finally:\n{after}"
+    group = f"{head}{SAID}\nsteps:\n  - id: g\n    group:\n{steps}    finally:\n{after}"
+    said = SAID.replace("templates: {", "templates:\n  ").removesuffix("}")
+    called = f"{head}{said}\n  t:\n    devices: {{dut: {{}}}}\n    steps:\n{steps}    finally:\n{after}"
     called += "steps:\n  - id: g\n    call: t\n"
     with TemporaryDirectory() as folder:
         found = []
@@ -142,5 +161,5 @@ def test_a_template_does_what_the_same_steps_in_a_group_do(text: str) -> None:
             plan = compile(path).plan
             paths = [node.path for node in plan.walk()]
             assert len(paths) == len(set(paths))
-            found.append(inlined(plan_json(plan)["jobs"][0]["steps"][0]["scope"]))
+            found.append(inlined(plan_json(plan)["scope"]["steps"][0]["scope"]))
     assert found[0] == found[1]

@@ -114,7 +114,7 @@ def test_parameters_come_from_the_plan_and_are_missing_without_it(make: Make) ->
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"[]", b'{"jobs": 3}', b"\xff\xfe{", b'{"jobs": [{"scope": null}], "sources": []}']
+    "damage", [b"", b"[]", b'{"scope": 3}', b"\xff\xfe{", b'{"scope": {"steps": null}, "sources": []}']
 )
 def test_a_damaged_plan_is_an_empty_one(make: Make, damage: bytes) -> None:
     folder = make("passed")
