@@ -10,6 +10,9 @@ from flowrunner.interface import Interface
 
 InterfaceType = type[Interface]
 
+SAFE_STATE_LIMIT = 30.0
+"""Seconds that each call of the safe state may take."""
+
 
 @dataclass(slots=True)
 class Device:

@@ -11,6 +11,7 @@ import typer
 from flowrunner.cli.common import LabOption, reporting
 from flowrunner.cli.reach import Authority, ExporterOption, Insecure, PassphraseFile, Pin, ServerName, access
 from flowrunner.commands.signals import run_until_told
+from flowrunner.lab.desk.held import waits
 from flowrunner.lab.desk.named import Here, named
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="[PART] [COMMAND] [ARGS]...", help="What to do")]
@@ -57,4 +58,4 @@ def device(
 
 
 def _waiting(owner: str, position: int) -> None:
-    typer.echo(f"waiting: in use by {owner}" + (f", place {position} in the queue" if position > 1 else ""), err=True)
+    typer.echo(waits(owner, position), err=True)

@@ -11,6 +11,9 @@ from flowrunner.commands.said import command_help, part, tree
 from flowrunner.commands.words import Line, parse
 from flowrunner.device import Device
 
+ROLE = "dut"
+"""What a device is called that is used by hand."""
+
 Action = Callable[[Device], Awaitable[int]]
 """What is to be done with the device once it is had; returns the exit status."""
 

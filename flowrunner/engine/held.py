@@ -13,6 +13,7 @@ import anyio
 from flowrunner.console.log import ConsoleLog
 from flowrunner.console.patterns import Line, Match
 from flowrunner.console.reader import ConsoleReader
+from flowrunner.device import SAFE_STATE_LIMIT
 from flowrunner.engine.halt import Halt
 from flowrunner.engine.lab import Lease
 from flowrunner.engine.result import Result
@@ -22,9 +23,6 @@ from flowrunner.interfaces.console import Console
 from flowrunner.model import Outcome
 from flowrunner.pipeline.plan import DeviceRequest
 from flowrunner.step import ConsoleSession
-
-SAFE_STATE_LIMIT = 30.0
-"""Seconds that each call of the safe state may take."""
 
 CURRENT: ContextVar[str] = ContextVar("current step", default="")
 """The path of the step that runs in this task, for what consoles report."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from flowrunner.bench.bench import Bench
-from flowrunner.commands.run import prepare
+from flowrunner.commands.run import ROLE, prepare
 from flowrunner.errors import FlowrunnerError
 from flowrunner.lab.desk.held import Standing, hold
 from flowrunner.lab.locks import Blocked
-
-ROLE = "dut"
 
 
 async def operate_here(

@@ -11,6 +11,7 @@ from typing import Protocol
 from uuid import uuid4
 
 from flowrunner.bench.config import Source
+from flowrunner.commands.run import ROLE
 from flowrunner.errors import BenchError
 from flowrunner.lab.flock import LockFile, lock_folder
 from flowrunner.lab.locks import Blocked, Claim, Locks, lock_name
@@ -26,6 +27,11 @@ class Standing(Protocol):
     def source(self) -> Source:
         """Its config."""
         ...
+
+
+def waits(owner: str, position: int) -> str:
+    """What is said while `owner` has it; `position` in the queue counts from 1."""
+    return f"waiting: in use by {owner}" + (f", place {position} in the queue" if position > 1 else "")
 
 
 async def hold(
@@ -47,10 +53,10 @@ async def hold(
 
     owner = f"{getpass.getuser()}, {purpose} (pid {os.getpid()})"
     locks = Locks(lock_folder(environment))
-    held = await locks.acquire([Claim("dut", (lock_name(exporter.identity),))], owner, waiting or refuse)
-    lock = held["dut"][1]
+    held = await locks.acquire([Claim(ROLE, (lock_name(exporter.identity),))], owner, waiting or refuse)
+    lock = held[ROLE][1]
     lock.note({
-        "exporter": exporter.name, "identity": exporter.identity, "role": "dut", "lease": f"local-{uuid4().hex[:8]}",
+        "exporter": exporter.name, "identity": exporter.identity, "role": ROLE, "lease": f"local-{uuid4().hex[:8]}",
         "owner": owner, "user": getpass.getuser(), "pid": os.getpid(), "host": socket.gethostname(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"), "expires": None,
     })  # fmt: skip

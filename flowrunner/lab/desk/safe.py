@@ -7,12 +7,9 @@ from typing import cast
 
 import anyio
 
-from flowrunner.device import Device
+from flowrunner.device import SAFE_STATE_LIMIT, Device
 from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.interfaces.power import Power
-
-SAFE_STATE_LIMIT = 30.0
-"""Seconds that each call may take."""
 
 
 async def turn_off(device: Device, say: Callable[[str], None]) -> BenchError | None:

@@ -14,15 +14,16 @@ from pathlib import Path
 
 import anyio
 
+from flowrunner.commands.run import ROLE
 from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.lab.desk.child import Child
-from flowrunner.lab.desk.held import hold
+from flowrunner.lab.desk.held import hold, waits
 from flowrunner.lab.desk.named import Here
 from flowrunner.lab.desk.prompt import interactive, with_j
 from flowrunner.lab.desk.safe import powers, turn_off
 from flowrunner.remote.address import Address
 from flowrunner.remote.client.connect import connected
-from flowrunner.remote.client.hand import ROLE, owner
+from flowrunner.remote.client.hand import owner
 from flowrunner.remote.client.reach import exported
 from flowrunner.remote.client.remote import Claim, LogLine, Remote, RemoteLease
 from flowrunner.remote.endpoint import Endpoint, Listen
@@ -150,7 +151,7 @@ class ShellSession:
             self._starting.cancel()
 
     def _waiting(self, owner: str, position: int) -> None:
-        self.say(f"waiting: in use by {owner}" + (f", place {position} in the queue" if position > 1 else ""))
+        self.say(waits(owner, position))
 
 
 @contextmanager

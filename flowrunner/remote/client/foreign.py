@@ -18,7 +18,7 @@ from flowrunner.remote.client.foreign_logs import follow
 from flowrunner.remote.client.peer import ChannelPeer
 from flowrunner.remote.client.readiness import Readiness
 from flowrunner.remote.client.remote import Claim, Remote, RemoteLease, Waiting
-from flowrunner.remote.client.tree import Report, tree
+from flowrunner.remote.client.tree import Report, tree, with_clients
 from flowrunner.remote.endpoint import Endpoint
 from flowrunner.remote.jumpstarter.table import COMPOSITE, known
 from flowrunner.remote.wire import CLIENT, MOTD, NAME, messages
@@ -73,17 +73,10 @@ class ForeignRemote(Remote):
             raise
 
     def _with_clients(self, claim: Claim, guard: Callable[[], None]) -> Device:
-        """The device with clients; parts with one home have one client."""
-        clients: dict[str, Interface | None] = {}
+        def make(node: Device, home: str) -> Interface | None:
+            return self._client(node, home, claim, guard)
 
-        def part(node: Device, path: str, name: str) -> Device:
-            home = self._tree.homes[path]
-            if home not in clients:
-                clients[home] = self._client(node, home, claim, guard)
-            children = {child: part(below, join(path, child), child) for child, below in node.children.items()}
-            return Device(name, node.type, node.interfaces, clients[home], children)
-
-        return part(self.device, "", claim.role)
+        return with_clients(self.device, self._tree.homes, claim.role, make)
 
     def _client(self, node: Device, home: str, claim: Claim, guard: Callable[[], None]) -> Interface | None:
         report = self._tree.reports[home]

@@ -8,15 +8,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from flowrunner.commands.run import Action, prepare
+from flowrunner.commands.run import ROLE, Action, prepare
 from flowrunner.device import Device
 from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.remote.client.connect import connected
 from flowrunner.remote.client.remote import Claim, LogLine, RemoteLease, Waiting
 from flowrunner.remote.endpoint import Endpoint
-
-ROLE = "dut"
-"""What the device is called by hand."""
 
 GRACE = 10.0
 """Seconds without a word from the exporter after which a command by hand is given up."""

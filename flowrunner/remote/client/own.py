@@ -18,6 +18,7 @@ from flowrunner.interface import Interface, client
 from flowrunner.remote.client.remote import Claim, LogLine, Remote, RemoteLease, Waiting
 from flowrunner.remote.client.session import Session
 from flowrunner.remote.client.transport import LinkTransport
+from flowrunner.remote.client.tree import with_clients
 from flowrunner.remote.endpoint import Endpoint
 from flowrunner.remote.faults import from_fault
 from flowrunner.remote.link.packet import Kind
@@ -83,17 +84,10 @@ class OwnRemote(Remote):
             raise BenchError(what, blame="infra")
 
     def _tree(self, session: Session, claim: Claim, holding: _Holding) -> Device:
-        """The device with clients; parts with one home have one client."""
-        clients: dict[str, Interface | None] = {}
+        def make(node: Device, home: str) -> Interface | None:
+            return self._client(node, home, session, claim, holding.guard)
 
-        def part(node: Device, path: str, name: str) -> Device:
-            home = self._homes.get(path, path)
-            if home not in clients:
-                clients[home] = self._client(node, home, session, claim, holding.guard)
-            children = {child: part(below, join(path, child), child) for child, below in node.children.items()}
-            return Device(name, node.type, node.interfaces, clients[home], children)
-
-        return part(self.device, "", claim.role)
+        return with_clients(self.device, self._homes, claim.role, make)
 
     def _client(
         self, node: Device, home: str, session: Session, claim: Claim, guard: Callable[[], None]

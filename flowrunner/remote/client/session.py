@@ -102,7 +102,7 @@ class Session:
             self._on_lost(error)
             for channel in tuple(self._channels.values()):
                 channel.lose(error)
-            self.link.leave()
+            self.link.end()
 
     def _deliver(self, kind: Kind, number: int, body: Any) -> None:
         if not number:

@@ -14,7 +14,7 @@ from flowrunner.interface import ByteStream, Interface
 from flowrunner.remote.client.session import Session
 from flowrunner.remote.client.uploads import Upload, uploading
 from flowrunner.remote.faults import from_fault
-from flowrunner.remote.link.flow import PIECE, Credit, Inbox, weight
+from flowrunner.remote.link.flow import Credit, Inbox, pieces, weight
 from flowrunner.remote.link.packet import Kind
 from flowrunner.remote.link.plain import Signature, signature
 
@@ -127,13 +127,9 @@ class Pending:
                     await self._over.wait()
             self._session.close(self.number)
 
-    @property
-    def over(self) -> bool:
-        """Whether it has ended at the far end."""
-        return self._over.is_set()
-
     def _end(self, error: FlowrunnerError | None, result: Any = None) -> None:
         self._over.set()
+        self.credit.end()
         self.inbox.end(error)
         for future in (self.opened, self.result):
             if not future.done() and error:
@@ -161,12 +157,7 @@ class RemoteStream:
         return data
 
     async def send(self, data: bytes, /) -> None:
-        view = memoryview(data)
-        step = len(data) if self.datagrams else PIECE
-        for start in range(0, len(data) or self.datagrams, step or 1):  # an empty datagram is one, too
-            piece = bytes(view[start : start + step])
-            if self._pending.over:
-                raise anyio.BrokenResourceError
+        for piece in (data,) if self.datagrams else pieces(data):
             await self._pending.credit.spend(weight(piece))
             await self._session.link.send(Kind.DATA, self._pending.number, piece)
 

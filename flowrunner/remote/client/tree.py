@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from flowrunner.bench.part import join
@@ -15,6 +15,9 @@ from flowrunner.remote.wire import HOME, INTERFACES, NAME, TYPE, messages
 Report = messages.DriverInstanceReport
 Describe = Callable[[Report], tuple[str, tuple[type[Interface], ...]]]
 """The type of a part, and its interfaces, most special first."""
+
+Make = Callable[[Device, str], Interface | None]
+"""The client of a part that stands at this path; None for one that cannot be called."""
 
 
 @dataclass(slots=True)
@@ -77,3 +80,17 @@ def _check(report: Report, has_parent: bool, name: str, has_root: bool) -> None:
     why = why or ("" if name else "a part without a name")
     if why:
         raise BenchError(f"the exporter's report makes no sense: there is {why}", blame="internal")
+
+
+def with_clients(device: Device, homes: Mapping[str, str], role: str, make: Make) -> Device:
+    """`device` as `role`, with clients; parts with one home have one client."""
+    clients: dict[str, Interface | None] = {}
+
+    def part(node: Device, path: str, name: str) -> Device:
+        home = homes[path]
+        if home not in clients:
+            clients[home] = make(node, home)
+        children = {child: part(below, join(path, child), child) for child, below in node.children.items()}
+        return Device(name, node.type, node.interfaces, clients[home], children)
+
+    return part(device, "", role)

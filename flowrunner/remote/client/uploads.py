@@ -12,7 +12,7 @@ from flowrunner.errors import FlowrunnerError
 from flowrunner.interfaces.storage import Image
 from flowrunner.remote.client.session import Session
 from flowrunner.remote.faults import to_fault
-from flowrunner.remote.link.flow import Credit, weight
+from flowrunner.remote.link.flow import Credit, pieces, weight
 from flowrunner.remote.link.packet import Kind
 from flowrunner.remote.link.plain import Signature
 
@@ -56,8 +56,8 @@ class Sending:
                 await self._send_image(self._source)
             else:
                 async for chunk in self._source:
-                    for start in range(0, len(chunk), LARGEST):
-                        await self._piece(Kind.DATA, bytes(memoryview(chunk)[start : start + LARGEST]))
+                    for piece in pieces(chunk, LARGEST):
+                        await self._piece(Kind.DATA, piece)
         except Exception as error:  # noqa: BLE001 - the source is anyone's; the far end is told and gives it back
             link.post(Kind.FAULT, self.number, to_fault(blamed(error, driver="", type="the source", call="read")))
         else:

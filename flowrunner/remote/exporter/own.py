@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 
 from flowrunner.remote.exporter.station import Station
-from flowrunner.remote.exporter.tenant import Tenant, Tenants
+from flowrunner.remote.exporter.tenant import Tenant
 from flowrunner.remote.exporter.turn import Turn
 from flowrunner.remote.link.packet import METHOD, VERSION, pack, unpack_map
 
@@ -27,7 +27,7 @@ class OwnProtocol(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no t
         """`within` is a turn in which all clients work, without waiting: for the exporter's own hooks."""
         self._within = within
         self._station = station
-        self._tenants = Tenants()
+        self._tenants: dict[str, Tenant] = {}
         self._tasks: set[asyncio.Task[None]] | None = None
         self._handler = grpc.stream_stream_rpc_method_handler(self._open)
 
@@ -39,7 +39,7 @@ class OwnProtocol(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no t
             yield
         finally:
             tasks, self._tasks = self._tasks, None
-            for tenant in self._tenants.by_link.values():
+            for tenant in self._tenants.values():
                 tenant.stop("the exporter was stopped")
             if tasks:
                 with anyio.CancelScope(shield=True):
@@ -70,25 +70,25 @@ class OwnProtocol(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no t
                 pass
             case _:
                 raise ValueError("not a hello of this protocol")
-        tenant = self._tenants.by_link.get(link)
+        tenant = self._tenants.get(link)
         if tenant is None and received:
             return None, {"gone": "the exporter does not know this session any more: it was restarted or gave it up"}
-        if tenant is None and (self._tasks is None or len(self._tenants.by_link) >= MOST):
+        if tenant is None and (self._tasks is None or len(self._tenants) >= MOST):
             return None, {"gone": f"more than {MOST} clients at once"}
         if tenant is None:
-            tenant = Tenant(self._station, self._tenants, beat=beat, near=near, within=self._within)
+            tenant = Tenant(self._station, beat=beat, near=near, within=self._within)
             self._admit(link, tenant)
         return tenant, {"version": VERSION, "received": tenant.link.received}
 
     def _admit(self, link: str, tenant: Tenant) -> None:
         assert self._tasks is not None
-        self._tenants.by_link[link] = tenant
+        self._tenants[link] = tenant
         task = asyncio.create_task(tenant.run())
         self._tasks.add(task)
 
         def forget(_: object) -> None:
             tenant.link.leave()
-            del self._tenants.by_link[link]
+            del self._tenants[link]
             if self._tasks is not None:
                 self._tasks.discard(task)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
-from flowrunner.device import Device
+from flowrunner.device import SAFE_STATE_LIMIT, Device
 from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.remote.exporter.station import Station
 from flowrunner.remote.exporter.turn import Turn
@@ -18,9 +18,6 @@ from flowrunner.remote.exporter.work import Work
 from flowrunner.remote.faults import to_fault
 from flowrunner.remote.link.link import Link
 from flowrunner.remote.link.packet import Kind
-
-SAFE_STATE_LIMIT = 30.0
-"""Seconds that each call of the safe state may take."""
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +38,11 @@ class Wish(BaseModel):
 class Tenant:
     """One client. `near` says that its connection is a unix socket: one that broke means that the client has died."""
 
-    def __init__(
-        self, station: Station, tenants: Tenants, *, beat: float, near: bool, within: Turn | None = None
-    ) -> None:
+    def __init__(self, station: Station, *, beat: float, near: bool, within: Turn | None = None) -> None:
         """`within` is a turn whose device it has at once, unguarded: for the exporter's own hooks."""
         self.link = Link(self._deliver, beat=beat)
         self.turn: Turn | None = None
         self._station = station
-        self._tenants = tenants
         self._near = near
         self._within = within
         self._wish: asyncio.Future[Wish] = asyncio.get_running_loop().create_future()
@@ -106,19 +100,14 @@ class Tenant:
     async def _serve(self) -> None:
         wish = await self._wish
         self.grace = wish.grace
-        if self._within:
-            return await self._use(self._within, self._within.unguarded)
-        if wish.join:
-            return await self._join(wish.join)
-        self._queueing = True
         try:
-            async with self._station.taken(wish.owner, shared=wish.shared, waiting=self._tell_waiting) as turn:
-                try:
-                    await self._held(turn, wish)
-                finally:
-                    turn.end("the lease has ended")
-                    with anyio.CancelScope(shield=True):
-                        await self._release(turn, wish.safe_state)
+            if self._within:
+                await self._use(self._within, self._within.unguarded)
+            elif wish.join:
+                turn = self._joined(wish.join)
+                await self._use(turn, turn.device)
+            else:
+                await self._take(wish)
         except FlowrunnerError as error:
             self.link.post(Kind.LOST, 0, to_fault(error))
         except asyncio.CancelledError:
@@ -127,8 +116,19 @@ class Tenant:
                 raise
             task.uncancel()  # the client itself did not want to wait any longer
         self.link.post(Kind.GIVEN)
-        await self._said_all()
-        return None
+        with anyio.move_on_after(0 if self._abandoned else self.grace):
+            await self.link.flushed()
+
+    async def _take(self, wish: Wish) -> None:
+        """Wait for the client's turn, and let it have the exporter; what it leaves behind is made safe."""
+        self._queueing = True
+        async with self._station.taken(wish.owner, shared=wish.shared, waiting=self._tell_waiting) as turn:
+            try:
+                await self._held(turn, wish)
+            finally:
+                turn.end("the lease has ended")
+                with anyio.CancelScope(shield=True):
+                    await self._release(turn, wish.safe_state)
 
     async def _held(self, turn: Turn, wish: Wish) -> None:
         """The client has the exporter until it gives it back, or the turn ends."""
@@ -140,15 +140,13 @@ class Tenant:
         self.link.post(Kind.TAKEN, 0, {"lease": turn.id})
         await self._until_over(turn)
 
-    async def _join(self, lease: str) -> None:
-        """Work within the turn of another client, such as the shell that started this one."""
-        turn = self._tenants.turn(lease)
-        if turn is None or self._work is None:
-            fault = BenchError("there is no such lease any more", blame="lost", help="leave this shell, open a new one")
-            self.link.post(Kind.LOST, 0, to_fault(fault))
-            self.link.post(Kind.GIVEN)
-            return await self._said_all()
-        return await self._use(turn, turn.device)
+    def _joined(self, lease: str) -> Turn:
+        """The turn of another client, such as the shell that started this one."""
+        turn = self._station.turn
+        if turn is None or turn.id != lease or turn.over.is_set():
+            what = "there is no such lease any more"
+            raise BenchError(what, blame="lost", help="leave this shell, open a new one")
+        return turn
 
     async def _use(self, turn: Turn, device: Device) -> None:
         """Work within a turn that is not its own."""
@@ -157,8 +155,6 @@ class Tenant:
         self.link.post(Kind.TAKEN, 0, {"lease": turn.id})
         await self._until_over(turn)
         await self._work.ended()
-        self.link.post(Kind.GIVEN)
-        await self._said_all()
 
     async def _until_over(self, turn: Turn) -> None:
         over = asyncio.create_task(asyncio.Event().wait() if self._within else turn.over.wait())
@@ -185,10 +181,6 @@ class Tenant:
                 log.warning("safe state: %s %s", path, method)
             except (FlowrunnerError, TimeoutError) as error:
                 log.error("the safe state %s: %s could not be reached: %s", path, method, error or "no answer")
-
-    async def _said_all(self) -> None:
-        with anyio.move_on_after(0 if self._abandoned else self.grace):
-            await self.link.flushed()
 
     async def _tell_waiting(self, owner: str, position: int) -> None:
         self.link.post(Kind.WAITING, 0, [owner, position])
@@ -222,15 +214,3 @@ def check_safe_state(turn: Turn, safe_state: Sequence[tuple[str, str]]) -> None:
         node = turn.device.at(path)
         if method.startswith("_") or not any(hasattr(interface, method) for interface in node.interfaces):
             raise BenchError(f"'{path}' has no '{method}' for the safe state", blame="config", driver=path)
-
-
-class Tenants:
-    """The clients of an exporter by the id of their links."""
-
-    def __init__(self) -> None:
-        self.by_link: dict[str, Tenant] = {}
-
-    def turn(self, lease: str) -> Turn | None:
-        """The turn of that id, while somebody has it."""
-        turns = (tenant.turn for tenant in self.by_link.values() if tenant.turn)
-        return next((turn for turn in turns if turn.id == lease and not turn.over.is_set()), None)

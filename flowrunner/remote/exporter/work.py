@@ -14,7 +14,7 @@ from flowrunner.errors import BenchError, FlowrunnerError, unwrap
 from flowrunner.interface import ByteStream, Interface
 from flowrunner.remote.exporter.upload import Uploads
 from flowrunner.remote.faults import to_fault
-from flowrunner.remote.link.flow import PIECE, WINDOW, Credit, Inbox, weight
+from flowrunner.remote.link.flow import WINDOW, Credit, Inbox, pieces, weight
 from flowrunner.remote.link.link import Link
 from flowrunner.remote.link.packet import Kind
 from flowrunner.remote.link.plain import Signature, signature
@@ -199,11 +199,3 @@ def _reason(error: ValueError) -> str:
     """What is wrong, in one line, without the values."""
     details: Callable[[], list[Mapping[str, Any]]] | None = getattr(error, "errors", None)
     return "; ".join(str(detail["msg"]) for detail in details()) if details else str(error)
-
-
-def pieces(data: bytes) -> list[bytes]:
-    """`data` in pieces that one message takes."""
-    if len(data) <= PIECE:
-        return [data]
-    view = memoryview(data)
-    return [bytes(view[start : start + PIECE]) for start in range(0, len(data), PIECE)]

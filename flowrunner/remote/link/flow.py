@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio
@@ -22,23 +22,45 @@ def weight(item: object) -> int:
     return 64 + (len(data) if isinstance(data, bytes | bytearray | memoryview) else 0)
 
 
+def pieces(data: bytes, size: int = PIECE) -> Iterator[bytes]:
+    """`data` in pieces of `size` bytes at most; data that fits is one piece, also when it is empty."""
+    if len(data) <= size:
+        yield data
+        return
+    view = memoryview(data)
+    for start in range(0, len(data), size):
+        yield bytes(view[start : start + size])
+
+
 class Credit:
     """What the far end still takes."""
 
     def __init__(self, amount: int = WINDOW) -> None:
         self.amount = amount
         self._more = asyncio.Event()
+        self._ended = False
 
     def add(self, amount: int) -> None:
         """The far end takes so much more."""
         self.amount += amount
         self._more.set()
 
+    def end(self) -> None:
+        """The far end takes nothing any more."""
+        self._ended = True
+        self._more.set()
+
     async def spend(self, amount: int) -> None:
-        """Wait until anything may be sent, and take `amount` of it; what is taken too much is waited for next time."""
-        while self.amount <= 0:
+        """Wait until anything may be sent, and take `amount` of it; what is taken too much is waited for next time.
+
+        Raises:
+            anyio.BrokenResourceError: the far end takes nothing any more.
+        """
+        while self.amount <= 0 and not self._ended:
             self._more.clear()
             await self._more.wait()
+        if self._ended:
+            raise anyio.BrokenResourceError
         self.amount -= amount
 
 

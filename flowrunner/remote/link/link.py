@@ -40,6 +40,7 @@ class Link:
         self._owed = 0
         self._due = False
         self._quiet = True
+        self._ended = False
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._scope: anyio.CancelScope | None = None
@@ -57,10 +58,16 @@ class Link:
         self._wake.set()
 
     async def send(self, kind: Kind, channel: int, body: Any) -> None:
-        """Send a message when the window has room for it."""
-        while self._on_way > WINDOW:
+        """Send a message when the window has room for it.
+
+        Raises:
+            anyio.BrokenResourceError: the link has ended.
+        """
+        while self._on_way > WINDOW and not self._ended:
             self._room.clear()
             await self._room.wait()
+        if self._ended:
+            raise anyio.BrokenResourceError
         self.post(kind, channel, body)
 
     async def carry(self, wire: Wire, received: int) -> None:
@@ -88,6 +95,12 @@ class Link:
                 if self._scope is scope:
                     self.connected, self._scope = False, None
                     self._room.set()
+
+    def end(self) -> None:
+        """There will be no more connections: nobody waits for room any more."""
+        self._ended = True
+        self._room.set()
+        self.leave()
 
     def leave(self) -> None:
         """Leave the connection that is in use."""

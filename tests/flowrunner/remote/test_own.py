@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -9,10 +11,12 @@ from typing import TypeVar, cast
 
 import anyio
 import pytest
+from anyio.abc import SocketAttribute, SocketStream
 
 from flowrunner.errors import BenchError
 from flowrunner.interface import Interface
 from flowrunner.interfaces.console import Console
+from flowrunner.interfaces.network import Network
 from flowrunner.interfaces.power import Power, PowerReading
 from flowrunner.interfaces.shell import Shell
 from flowrunner.interfaces.storage import Flasher
@@ -22,6 +26,9 @@ from tests.support.processes import ended
 from tests.support.served import Served, served
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
+
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: closing resets the connection."""
 
 BOARD = """
 export:
@@ -123,6 +130,31 @@ def test_what_nobody_waits_for_any_more_ends_there(tmp_path: Path) -> None:
         assert ended(int(marker.read_text()))
 
     working(tmp_path, work)
+
+
+def test_who_sends_to_a_device_that_stops_taking_is_told_when_it_goes(tmp_path: Path) -> None:
+    async def silent(stream: SocketStream) -> None:
+        async with stream:
+            await anyio.sleep(0.3)
+            stream.extra(SocketAttribute.raw_socket).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+    async def work(lease: RemoteLease, exporter: Served) -> None:
+        async with use(lease, Network).connect() as stream:
+            with pytest.raises(anyio.BrokenResourceError), anyio.fail_after(10):
+                while True:
+                    await stream.send(bytes(1024 * 1024))
+
+    async def main() -> None:
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        port = listener.extra(SocketAttribute.local_port)
+        text = f"export:\n  board: {{type: network.tcp, config: {{host: 127.0.0.1, port: {port}}}}}\n"
+        async with listener, anyio.create_task_group() as tasks, served(tmp_path, text) as exporter:
+            tasks.start_soon(listener.serve, silent)
+            async with exporter.remote().leased(Claim(role="dut", owner="tester"), nobody) as lease:
+                await work(lease, exporter)
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main)
 
 
 def test_the_second_client_waits_for_the_first_and_is_told_for_whom(tmp_path: Path) -> None:
