@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import anyio
-import anyio.abc
 import anyio.to_thread
 
 from flowrunner.errors import BenchError, ExpectationError, FlowrunnerError
-from flowrunner.interface import ByteStream, end_sending
 from flowrunner.interfaces.network import Network
 from flowrunner.model import Size
+from flowrunner.net.forward import forward_unix
 from flowrunner.step import Context
 
 PIECE = 1 << 18
@@ -59,20 +57,14 @@ async def exchange(request: Request, network: Network | None, target: Path | Non
     """
     if network is None:
         return await _asked(request, aiohttp.TCPConnector(), target, context)
-    relay = Relay(network)
-    outcome: Response | FlowrunnerError | None = None
-    path = context.work / "http.sock"
-    async with await anyio.create_unix_listener(path) as listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, relay.carry)
+    failures: list[FlowrunnerError] = []
+    async with forward_unix(network.connect, on_error=failures.append) as forward:
         try:
-            outcome = await _asked(request, aiohttp.UnixConnector(str(path)), target, context)
-        except FlowrunnerError as error:
-            outcome = relay.failure or error  # raised below, where no task group wraps it
-        tasks.cancel_scope.cancel()
-    assert outcome
-    if isinstance(outcome, FlowrunnerError):
-        raise outcome
-    return outcome
+            return await _asked(request, aiohttp.UnixConnector(str(forward.path)), target, context)
+        except ExpectationError as error:
+            if failures:
+                raise failures[-1] from error
+            raise
 
 
 async def _asked(
@@ -129,36 +121,3 @@ def _text(data: bytearray, charset: str | None) -> str:
         return data.decode(charset or "utf-8", "replace")
     except LookupError:  # a charset that nobody knows
         return data.decode("utf-8", "replace")
-
-
-class Relay:
-    """Carries connections over a network driver; `failure` is why the last one could not be opened."""
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.failure: BenchError | None = None
-
-    async def carry(self, near: anyio.abc.ByteStream) -> None:
-        """Carry one connection to its end."""
-        try:
-            async with near, self.network.connect() as far:
-                await _both(near, far)
-        except BenchError as error:
-            self.failure = error
-
-
-async def _both(near: anyio.abc.ByteStream, far: ByteStream) -> None:
-    """Carry bytes both ways, until the far end has sent all."""
-    async with anyio.create_task_group() as tasks:
-
-        async def outward() -> None:
-            with suppress(anyio.BrokenResourceError, BenchError):  # shows as the end of what comes back
-                async for data in near:
-                    await far.send(data)
-                await end_sending(far)
-
-        tasks.start_soon(outward)
-        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
-            while True:
-                await near.send(await far.receive())
-        tasks.cancel_scope.cancel()
