@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -42,16 +43,18 @@ class Running:
         exporter = load_one(self.path)
         lock = anyio.run(hold, exporter, "flow exporter run", self.environment, None)
         try:
+            serve = partial(self._serve, lock.path.with_suffix(".owed"))
             if not supervise:
-                return self._serve(None, [])
+                return serve(None, [])
             found = exporter.source.exporter.failure_detection
             limits = Limits(found.max_rapid_failures, found.rapid_failure_window) if found else Limits()
-            return Supervisor(self._serve, limits, self.say).run()
+            return Supervisor(serve, limits, self.say).run()
         finally:
             lock.free()
 
-    def _serve(self, report: Report | None, before: Sequence[str]) -> int:
+    def _serve(self, owed: Path, report: Report | None, before: Sequence[str]) -> int:
         # gRPC starts threads and must not be in a process that forks: it is loaded behind the fork.
+        from flowrunner.remote.exporter.debt import Debt
         from flowrunner.remote.exporter.serve import Service
         from flowrunner.remote.exporter.systemd import Notifier
 
@@ -64,7 +67,7 @@ class Running:
             self.ready(addresses)
 
         async def main() -> None:
-            service = Service(self.path, listens, Notifier(self.environment), ready)
+            service = Service(self.path, listens, Notifier(self.environment), ready, Debt(owed))
             await service.run(report.alive if report else None)
 
         try:

@@ -83,11 +83,11 @@ def _check(report: Report, has_parent: bool, name: str, has_root: bool) -> None:
 
 
 def with_clients(device: Device, homes: Mapping[str, str], role: str, make: Make) -> Device:
-    """`device` as `role`, with clients; parts with one home have one client."""
+    """`device` as `role`, with clients; parts with one home have one client. A path without a home is its own."""
     clients: dict[str, Interface | None] = {}
 
     def part(node: Device, path: str, name: str) -> Device:
-        home = homes[path]
+        home = homes.get(path, path)
         if home not in clients:
             clients[home] = make(node, home)
         children = {child: part(below, join(path, child), child) for child, below in node.children.items()}

@@ -17,6 +17,7 @@ from flowrunner.bench.config import Source, load_exporter
 from flowrunner.errors import FlowrunnerError, unwrap
 from flowrunner.remote.address import Address
 from flowrunner.remote.endpoint import Listen
+from flowrunner.remote.exporter.debt import Debt
 from flowrunner.remote.exporter.hooks import Hooks, Serve
 from flowrunner.remote.exporter.inner import serving_turn
 from flowrunner.remote.exporter.outside import obeyed, watched
@@ -59,6 +60,7 @@ class Service:
     listens: Sequence[Listen]
     notifier: Notifier
     ready: Ready
+    debt: Debt
     stop: anyio.Event = field(default_factory=anyio.Event)
     reload: anyio.Event = field(default_factory=anyio.Event)
     opening: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -76,6 +78,7 @@ class Service:
             source = load_exporter(self.path)
             name = source.exporter.metadata.name or self.path.stem
             station = hooked(source, name, self.path.parent, self.stop)
+            station.debt = self.debt
             with self.opening:
                 async with exporting(station, self.listens) as server:
                     self.opening.shield = True

@@ -16,6 +16,7 @@ from flowrunner.bench.config import Source
 from flowrunner.bench.part import Part, join
 from flowrunner.device import Device
 from flowrunner.errors import BenchError
+from flowrunner.remote.exporter.debt import Debt
 from flowrunner.remote.exporter.finishing import finished
 from flowrunner.remote.exporter.logs import Logs
 from flowrunner.remote.exporter.status import Status, Statuses
@@ -46,11 +47,13 @@ class Station:
     """The bench of one exporter while it is served.
 
     Between turns it is open to everyone (`open_device`), as Jumpstarter's standalone exporter is. `around` is told of
-    the beginning and the end of each turn, and of each time in which it is open.
+    the beginning and the end of each turn, and of each time in which it is open. `debt` is the safe state that is owed
+    during a turn, and by a process before this one.
     """
 
     around: Around | None = None
     motd: str | None = None
+    debt = Debt()
 
     def __init__(self, source: Source, name: str) -> None:
         """Nothing is opened yet. `name` is the exporter's. It is made on the event loop that serves it."""
@@ -84,7 +87,8 @@ class Station:
                 ended.add_done_callback(lambda _: scope.cancel())
             try:
                 await self._fresh.wait()
-                if not keeping.done():
+                if self._bench and not keeping.done():
+                    await self.debt.pay(self._bench.device())
                     await self._start_open()
                     yield
             finally:

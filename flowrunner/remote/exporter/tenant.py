@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
-from flowrunner.device import SAFE_STATE_LIMIT, Device
+from flowrunner.device import Device
 from flowrunner.errors import BenchError, FlowrunnerError
+from flowrunner.remote.exporter.debt import SafeState, make_safe
 from flowrunner.remote.exporter.station import Station
 from flowrunner.remote.exporter.turn import Turn
 from flowrunner.remote.exporter.work import Work
@@ -129,6 +129,7 @@ class Tenant:
                 turn.end("the lease has ended")
                 with anyio.CancelScope(shield=True):
                     await self._release(turn, wish.safe_state)
+                    self._station.debt.forget()
 
     async def _held(self, turn: Turn, wish: Wish) -> None:
         """The client has the exporter until it gives it back, or the turn ends."""
@@ -136,6 +137,7 @@ class Tenant:
         self.turn, self._queueing = turn, False
         self._until = None if wish.duration is None else anyio.current_time() + wish.duration + wish.grace
         check_safe_state(turn, wish.safe_state)
+        self._station.debt.owe(wish.owner, wish.safe_state)
         self._work.device = turn.device
         self.link.post(Kind.TAKEN, 0, {"lease": turn.id})
         await self._until_over(turn)
@@ -168,19 +170,13 @@ class Tenant:
             error = BenchError(turn.reason or "the lease has ended", blame="lost")
             self.link.post(Kind.LOST, 0, to_fault(error))
 
-    async def _release(self, turn: Turn, safe_state: Sequence[tuple[str, str]]) -> None:
+    async def _release(self, turn: Turn, safe_state: SafeState) -> None:
         """End what runs; when the client could not do it itself, make the device safe."""
         assert self._work is not None
         await self._work.ended()
         if self._given.is_set():
             return
-        for path, method in reversed(safe_state):
-            try:
-                with anyio.fail_after(SAFE_STATE_LIMIT):
-                    await getattr(turn.unguarded.at(path).client, method)()
-                log.warning("safe state: %s %s", path, method)
-            except (FlowrunnerError, TimeoutError) as error:
-                log.error("the safe state %s: %s could not be reached: %s", path, method, error or "no answer")
+        await make_safe(turn.unguarded, safe_state)
 
     async def _tell_waiting(self, owner: str, position: int) -> None:
         self.link.post(Kind.WAITING, 0, [owner, position])
@@ -204,7 +200,7 @@ class Tenant:
             self._work.deliver(kind, channel, body)
 
 
-def check_safe_state(turn: Turn, safe_state: Sequence[tuple[str, str]]) -> None:
+def check_safe_state(turn: Turn, safe_state: SafeState) -> None:
     """Refuse a safe state that this exporter could not drive.
 
     Raises:

@@ -76,6 +76,27 @@ def test_the_bench_stays_locked_while_a_child_is_started_again(desk: Desk) -> No
         assert desk.device("power", "on").returncode == 0
 
 
+@pytest.mark.parametrize("supervise", ["--supervise", "--no-supervise"])
+def test_what_a_killed_process_left_powered_is_turned_off_by_the_next(desk: Desk, supervise: str) -> None:
+    holding = ["shell", "--exporter", desk.socket, "--", "sh", "-c", "flow device power on; echo on; sleep 60"]
+    with desk.exporter("--listen", desk.socket, supervise) as process:
+        shell = desk.start(*holding)
+        assert line(shell) == "on\n"
+        if supervise == "--supervise":
+            (child,) = children(process.pid)
+            os.kill(child, signal.SIGKILL)
+            assert line(process) == f"listening on {desk.socket}\n"
+            assert not desk.lamp.exists()
+        else:
+            process.kill()
+            process.communicate()
+            assert desk.lamp.exists()
+            with desk.exporter():
+                assert not desk.lamp.exists()
+        shell.communicate(timeout=30)
+    assert not list((desk.folder / "locks").glob("*.owed"))
+
+
 @slow
 def test_a_port_that_was_free_to_choose_stays_the_same(desk: Desk) -> None:
     with desk.exporter("--listen", "localhost:0", "--insecure", "--format", "json") as process:
