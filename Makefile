@@ -26,7 +26,7 @@ test: $(READY) $(EDITOR) $(PEERS) check
 	@tools/need.sh $(QEMU) $(GUEST) $(TOOLS) $(BUSYBOX) $(UBOOT)
 	@$(BIN)/python tools/build_guest.py
 	$(BIN)/pytest -q -m "not machine and not browser and not editor and not peer" -n 2
-	$(BIN)/pytest -q -m "machine or browser or editor or peer"
+	$(BIN)/pytest -q -m "machine or browser or editor or peer" -n 2 --dist loadfile
 
 test-fast: $(READY)
 	$(BIN)/pytest -q -m "not machine and not browser and not editor and not peer" -n 2

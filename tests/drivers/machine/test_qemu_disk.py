@@ -1,4 +1,7 @@
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
+from typing import cast
 
 import anyio
 import pytest
@@ -105,10 +108,11 @@ async def test_a_running_machine_keeps_its_disk_and_a_disk_in_use_keeps_the_mach
         with pytest.raises(BenchError, match="cannot be read while it is on"):
             await dumped(qemu)
         await qemu.children["power"].off()  # type: ignore[attr-defined]
-        reading = flasher(qemu).dump()
-        await anext(reading)
-        with pytest.raises(BenchError, match="cannot start while its disk is being read"):
-            await qemu.children["power"].on()  # type: ignore[attr-defined]
+        async with aclosing(cast("AsyncGenerator[bytes]", flasher(qemu).dump())) as reading:
+            await anext(reading)
+            with pytest.raises(BenchError, match="cannot start while its disk is being read"):
+                await qemu.children["power"].on()  # type: ignore[attr-defined]
+        await qemu.children["power"].on()  # type: ignore[attr-defined]
 
 
 @pytest.mark.machine

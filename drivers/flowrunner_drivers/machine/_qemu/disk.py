@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -91,7 +91,7 @@ class Disk:
             os.close(handle)
         return written
 
-    async def dump(self, target: str | None, length: int | None) -> AsyncIterator[bytes]:
+    async def dump(self, target: str | None, length: int | None) -> AsyncGenerator[bytes, None]:
         """The content of a file from its start.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from io import BytesIO
 from pathlib import Path
 
@@ -67,8 +67,9 @@ class QemuFlasher(Part, Flasher):
 
     async def dump(self, target: str | None = None, length: int | None = None) -> AsyncIterator[bytes]:
         with self.core.disk_in_use("read"):
-            async for piece in self.core.disk.dump(target, length):
-                yield piece
+            async with aclosing(self.core.disk.dump(target, length)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
 
 class QemuVideo(Part, Video):
