@@ -7,7 +7,7 @@ import struct
 from time import monotonic
 from typing import ClassVar
 
-from flowrunner_drivers.tftp._window import Packet, Window
+from flowrunner_drivers.tftp._window import Window
 
 LONGEST = 516
 """Bytes of the longest packet that a client sends in a transfer: an ERROR with some text."""
@@ -43,7 +43,7 @@ class Lockstep:
         self._window = window
         self._trust = TRUST
 
-    def run(self, step: tuple[bytes, Packet] | None, sent: float) -> tuple[int, bytes]:
+    def run(self, sent: float) -> tuple[int, bytes]:
         """As long as the ACK that is waited for comes, send the next block at once; the last one was at `sent`.
 
         Returns how many were sent, and what came instead of an ACK that was waited for.
@@ -51,18 +51,19 @@ class Lockstep:
         Raises:
             OSError: the client is gone, or the network is down.
         """
-        receive, send, advance = self._socket.recv, self._socket.send, self._window.step
-        flags, done, other = int(socket.MSG_DONTWAIT), 0, b""
+        receive, send, now = self._socket.recv, self._socket.send, int(socket.MSG_DONTWAIT)
+        flags, done, other = now, 0, b""
         try:
-            for _ in range(RUN if self._trust and Lockstep.transfers == 1 else 1):
-                packet = receive(LONGEST, flags)
-                if not step or packet != step[0]:
+            for ack, following in self._window.steps(RUN if self._trust and Lockstep.transfers == 1 else 1):
+                if (packet := receive(LONGEST, flags)) != ack:
                     other = packet
                     break
-                send(step[1], socket.MSG_DONTWAIT)  # the client waits for it: all else can be done behind it
-                step, flags, done = advance(), 0, done + 1
+                send(following, now)
+                flags, done = 0, done + 1
         except BlockingIOError:
             pass
+        finally:
+            self._window.stepped(done)
         if done:
             quick = (monotonic() - sent) / done < QUICK
             self._trust = min(TRUST, self._trust + 1) if quick else max(0, self._trust - 1)

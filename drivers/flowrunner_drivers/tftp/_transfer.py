@@ -11,7 +11,7 @@ from flowrunner_drivers.tftp._lockstep import LONGEST, Lockstep
 from flowrunner_drivers.tftp._packets import HEADER, Op, oack
 from flowrunner_drivers.tftp._rhythm import Rhythm
 from flowrunner_drivers.tftp._supply import Supply
-from flowrunner_drivers.tftp._window import Ack, Packet, Window
+from flowrunner_drivers.tftp._window import Ack, Window
 
 MOST_ROOM = 4 << 20
 """Bytes of windows on their way that the system is asked to hold."""
@@ -37,7 +37,6 @@ class Transfer:
         self._supply = Supply(content, self._made)
         self._window = Window(0 if self._agreed.answer else 1, self._agreed.windowsize)
         self._lockstep = Lockstep(sock, self._window)
-        self._step: tuple[bytes, Packet] | None = None
         self._due = False
         self._timer: asyncio.TimerHandle | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -88,7 +87,6 @@ class Transfer:
 
     def _was_sent(self, now: float) -> None:
         self._rhythm.sent = now
-        self._step = self._window.in_step()
         self._supply.left(len(self._window))
 
     def _made(self, made: list[memoryview] | BaseException) -> None:
@@ -105,8 +103,8 @@ class Transfer:
     def _readable(self) -> None:
         try:
             while not self._ended.done():
-                if self._step:
-                    self._run(self._step)
+                if self._window.in_step:
+                    self._run()
                     return
                 self._take(self._socket.recv(LONGEST, socket.MSG_DONTWAIT))
         except BlockingIOError:
@@ -115,8 +113,8 @@ class Transfer:
         except OSError as error:
             self._end(error)
 
-    def _run(self, step: tuple[bytes, Packet]) -> None:
-        done, other = self._lockstep.run(step, self._rhythm.sent)
+    def _run(self) -> None:
+        done, other = self._lockstep.run(self._rhythm.sent)
         if done:
             self.begun = True
             self._tries = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from itertools import islice
 
 from flowrunner_drivers.tftp._packets import HEADER, Op
 
@@ -79,16 +80,19 @@ class Window:
         self.sent = 0
         return Ack.NEWS
 
-    def in_step(self) -> tuple[bytes, Packet] | None:
-        """With one block at a time: the ACK that is waited for, and the packet that follows; None when it is not so."""
-        if self.size > 1 or self.sent != 1 or len(self._packets) < 2:
-            return None
-        return HEADER.pack(ACK, self.first % NUMBERS), self._packets[1]
+    @property
+    def in_step(self) -> bool:
+        """Whether an ACK is waited for, one block at a time, behind which one packet follows."""
+        return self.size == 1 and self.sent == 1 and len(self._packets) > 1
 
-    def step(self) -> tuple[bytes, Packet] | None:
-        """That ACK came, and that packet was sent; then as `in_step`."""
-        packets = self._packets
-        packets.popleft()
-        first = self.first = self.first + 1
-        self._reached = first + 1
-        return (HEADER.pack(ACK, first % NUMBERS), packets[1]) if len(packets) > 1 else None
+    def steps(self, most: int) -> list[tuple[bytes, Packet]]:
+        """While `in_step`, the ACKs that will be waited for, each with the packet that follows it."""
+        following = enumerate(islice(self._packets, 1, 1 + most), self.first)
+        return [(HEADER.pack(ACK, number % NUMBERS), packet) for number, packet in following]
+
+    def stepped(self, count: int) -> None:
+        """The ACKs of so many steps came, and their packets were sent."""
+        for _ in range(count):
+            self._packets.popleft()
+        self.first += count
+        self._reached = self.first + 1

@@ -89,11 +89,12 @@ def test_a_window_never_loses_nor_skips_a_block(data: st.DataObject, size: int, 
 def test_the_next_packet_goes_out_in_step_with_its_acknowledgement() -> None:
     window = Window(65535, 1)
     window.add([b"a", b"b", b"c"])
-    assert window.in_step() is None
+    assert not window.in_step
     assert list(window.due()) == [b"a"]
-    assert window.in_step() == (b"\0\4\xff\xff", b"b")
-    window.step()
-    assert window.in_step() == (b"\0\4\0\0", b"c")
-    window.step()
-    assert window.in_step() is None
+    assert window.in_step
+    assert window.steps(1) == [(b"\0\4\xff\xff", b"b")]
+    window.stepped(1)
+    assert window.steps(5) == [(b"\0\4\0\0", b"c")]
+    window.stepped(1)
+    assert not window.in_step
     assert (window.acknowledge(1), len(window), window.again) == (Ack.NEWS, 0, 0)
