@@ -6,12 +6,15 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
+from pathlib import Path
 from typing import Literal
 
+import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field
 
 from flowrunner.errors import BenchError
 from flowrunner.interface import ByteStream, Interface, call, stream
+from flowrunner.interfaces.ssh_copying import SshCopied, get, inside, items, put
 from flowrunner.interfaces.ssh_session import Session, SshOutput
 from flowrunner.model import Seconds
 
@@ -177,3 +180,22 @@ class Ssh(Interface):
                 if piece.status is not None:
                     return SshResult(stdout=bytes(out), stderr=bytes(err), status=piece.status)
         raise BenchError("the command did not say how it ended", blame="device")
+
+    async def put(
+        self, source: Path, target: str, mode: int | None = None, verify: bool = True, login: SshLogin | None = None
+    ) -> SshCopied:
+        """Send a file or a folder of the job's host, with modes and links. Runs beside the job.
+
+        A `target` that ends with a slash is the folder that it goes into, else it is its new name.
+        """
+        return await put(
+            self, await anyio.to_thread.run_sync(items, source, target), mode=mode, verify=verify, login=login
+        )
+
+    async def get(self, source: str, target: Path, verify: bool = True, login: SshLogin | None = None) -> SshCopied:
+        """Fetch a file or a folder to the path `target` of the job's host, or into it if it is a folder.
+
+        Runs beside the job.
+        """
+        place = await anyio.to_thread.run_sync(inside, source, target)
+        return await get(self, source, place, verify=verify, login=login)

@@ -20,7 +20,7 @@ PINNED = re.compile(r"SHA256:[A-Za-z0-9+/]{43}|(ssh|ecdsa|sk-ssh|sk-ecdsa)-\S+ A
 """A fingerprint as `ssh-keygen -l` prints it, or a public key as `ssh-keyscan` does behind the host's name."""
 
 
-def host_key(text: str) -> str:
+def trusted(text: str) -> str:
     """`text`, if it can say which host key is trusted."""
     if text in (FIRST, ANY) or PINNED.fullmatch(text):
         return text
@@ -74,7 +74,7 @@ class SshSettings(Config):
     @classmethod
     def _known(cls, value: str | list[str]) -> str | list[str]:
         for text in [value] if isinstance(value, str) else value:
-            host_key(text)
+            trusted(text)
         return value
 
 

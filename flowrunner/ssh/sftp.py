@@ -84,7 +84,11 @@ async def make_folders(client: Any, line: Line, path: str) -> list[str]:
         path = posixpath.dirname(path)
     for folder in reversed(missing):
         with told(line, "made", folder):
-            await client.mkdir(folder)
+            try:
+                await client.mkdir(folder)
+            except asyncssh.SFTPFailure:
+                if not await client.isdir(folder):  # else another of our uploads was first
+                    raise
     return missing[::-1]
 
 

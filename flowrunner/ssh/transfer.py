@@ -109,6 +109,8 @@ async def entries(client: Any, line: Line, path: str) -> AsyncIterator[SshEntry]
         with told(line, "listed", folder):
             names = [name for name in await client.readdir(folder) if name.filename not in (".", "..")]
         for name in sorted(names, key=lambda each: str(each.filename)):
+            if "/" in str(name.filename):
+                raise BenchError(f"the device lists '{name.filename}' in '{folder}', which is no name", blame="device")
             place = posixpath.join(folder, str(name.filename))
             entry = _entry(place, name.attrs)
             if entry.kind == "link":

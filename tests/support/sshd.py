@@ -22,6 +22,7 @@ START_LIMIT = 20.0
 """Seconds that the server may take to listen, on a machine with much else to do."""
 
 CONFIG = """
+{more}
 ListenAddress 127.0.0.1
 Port {port}
 HostKey {folder}/host
@@ -35,7 +36,6 @@ KbdInteractiveAuthentication no
 MaxStartups 100
 MaxSessions 100
 Subsystem sftp internal-sftp
-{more}
 """
 
 
@@ -69,6 +69,10 @@ class Sshd:
         """Start it; it may take a moment until it listens."""
         text = CONFIG.format(port=self.port, folder=self.folder, more=more, passwords="yes" if passwords else "no")
         (self.folder / "sshd_config").write_text(text)
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Start it with the config that it has."""
         Path("/run/sshd").mkdir(exist_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -101,6 +105,7 @@ class Sshd:
 async def sshd(folder: Path, more: str = "", *, passwords: bool = False) -> AsyncIterator[Sshd]:
     """A server that listens. Its folder is made below `folder`."""
     server = prepared(folder)
+    (server.folder / "log").unlink(missing_ok=True)
     server.start(more, passwords=passwords)
     try:
         await server.listening()
@@ -114,7 +119,8 @@ def prepared(folder: Path) -> Sshd:
     place = folder / "sshd"
     place.mkdir(exist_ok=True)
     for name in ("host", "client"):
-        keygen(place / name)
+        if not (place / name).exists():
+            keygen(place / name)
     shutil.copy(place / "client.pub", place / "authorized")
     return Sshd(place, free_port())
 

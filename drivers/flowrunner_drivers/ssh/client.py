@@ -14,7 +14,7 @@ from flowrunner.interfaces.network import Network
 from flowrunner.ssh.lines import Lines
 from flowrunner.ssh.over import SshOver
 from flowrunner.ssh.settings import SshSettings
-from flowrunner_drivers.network.tcp import TcpNetwork
+from flowrunner_drivers.ssh._port import ServerPort
 
 TCP = "tcp"
 """The part through which the server is reached."""
@@ -63,11 +63,11 @@ class SshClient(Driver[SshClientConfig], SshOver):
       ssh:
         type: ssh.client
         config: {host: 192.168.7.2, username: root, key: {file: keys/lab}, host_key_file: keys/board-7.pub}
-      guest:                                # through another part, such as a port of a virtual machine
+      guest:                                # through another part: a port of a virtual machine, a second way
         type: ssh.client
         config: {username: root, password: {env: GUEST_PASSWORD}}
         children:
-          tcp: {ref: machine.ssh}
+          tcp: {type: network.vsock, config: {cid: 42, port: 22}}
     ```
 
     It needs `flowrunner[ssh]`.
@@ -83,7 +83,7 @@ class SshClient(Driver[SshClientConfig], SshOver):
             if not config.host:
                 what = f"it has neither host nor a part '{TCP}'"
                 raise BenchError(what, blame="config", help="say host, or children: {tcp: {ref: ...}}")
-            self.children[TCP] = TcpNetwork.make({"host": config.host, "port": config.port, "timeout": config.timeout})
+            self.children[TCP] = ServerPort.make({"host": config.host, "port": config.port, "timeout": config.timeout})
         network = self.children[TCP]
         if not isinstance(network, Network):
             raise BenchError(f"its part '{TCP}' is no network", blame="config", help="such as type: network.tcp")
