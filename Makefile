@@ -13,7 +13,7 @@ QEMU   := qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils
 GUEST  := mke2fs:e2fsprogs cpio:cpio zstd:zstd xz:xz-utils
 TOOLS  := bmaptool:bmap-tools socat:socat chromium:chromium npm:npm node:nodejs losetup:mount \
           dbus-daemon:dbus-daemon busctl:systemd openssl:openssl ip:iproute2 curl:curl wget:wget tftp:tftp-hpa \
-          atftp:atftp bzip2:bzip2 /usr/lib/ipxe/qemu/efi-virtio.rom:ipxe-qemu /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core
+          atftp:atftp bzip2:bzip2 /usr/sbin/sshd:openssh-server ssh:openssh-client /usr/lib/ipxe/qemu/efi-virtio.rom:ipxe-qemu /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core
 
 .PHONY: demo test test-fast check fix bench generate clean
 

@@ -7,7 +7,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 Kind = Literal["setup", "test"]
@@ -197,6 +205,24 @@ class _Beside:
 
 FilePath = Annotated[Path, _Beside()]
 """A path in a driver's config: relative ones start in the folder of the file that they are written in."""
+
+
+class TextFrom(Model):
+    """Where a text is that is not written here: in a variable of the environment, or in a file."""
+
+    env: str | None = None
+    """The variable's name."""
+
+    file: FilePath | None = None
+    """The file, relative to this one; spaces and line ends around the text are left out."""
+
+
+def _form(value: object) -> str:
+    return "[mapping]" if isinstance(value, dict | TextFrom) else "[text]"
+
+
+GivenText = Annotated[Annotated[str, Tag("[text]")] | Annotated[TextFrom, Tag("[mapping]")], Discriminator(_form)]
+"""A text, or `{env: NAME}`, or `{file: PATH}`: for what should not be written into a file that others read."""
 
 
 class Version(str):

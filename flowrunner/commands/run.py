@@ -60,6 +60,8 @@ def _parsed(found: Found) -> Line:
 def _options(words: Sequence[str], options: Sequence[Parameter], spellings: Mapping[str, str]) -> int:
     """How many of `words` are options of this command, with their values, before the first other word."""
     known = {*(option.option for option in options), *spellings}
+    if not known:
+        return 0  # not even --help: all of it is for the device
     at = 0
     while at < len(words) and words[at].partition("=")[0] in {*known, "-h", "--help"}:
         at += 1 if "=" in words[at] or words[at] in ("-h", "--help") else 2

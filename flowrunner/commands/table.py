@@ -6,12 +6,14 @@ from flowrunner.commands.command import Command, of_method
 from flowrunner.commands.forward import forward_tcp_command, forward_udp_command, forward_unix_command
 from flowrunner.commands.method import methods
 from flowrunner.commands.shell import shell_command
+from flowrunner.commands.ssh import ssh_commands, ssh_word
 from flowrunner.commands.storage import dump_command, flash_command
 from flowrunner.commands.streams import console_command, pipe_command
 from flowrunner.device import Device
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.network import Network
 from flowrunner.interfaces.shell import Shell
+from flowrunner.interfaces.ssh import Ssh
 from flowrunner.interfaces.storage import Flasher
 
 
@@ -23,7 +25,10 @@ def commands(node: Device) -> dict[str, Command]:
         found |= {"flash": flash_command(), "dump": dump_command()}
     if node.offers(Console):
         found["console"] = console_command()
-    if any(method.kind == "stream" for method in methods(node).values()):
+    if node.offers(Ssh):
+        found |= ssh_commands()
+        del found["execute"]  # what `run` does, for programs
+    elif any(method.kind == "stream" for method in methods(node).values()):
         found["pipe"] = pipe_command()
     if node.offers(Network):
         doors = (forward_tcp_command(), forward_udp_command(), forward_unix_command())
@@ -34,7 +39,7 @@ def commands(node: Device) -> dict[str, Command]:
 def command(node: Device, word: str) -> Command | None:
     """The command `word` of this part; None when there is none.
 
-    A part with a shell takes any word: only the device knows which commands it has.
+    A part with a shell or a login takes any word: only the device knows which commands it has.
     """
     spelled = word.replace("_", "-")
     found = commands(node).get(spelled)
@@ -42,4 +47,6 @@ def command(node: Device, word: str) -> Command | None:
         return console_command(spelled)  # as Jumpstarter writes it
     if found is None and node.offers(Shell):
         return shell_command(word)
+    if found is None and node.offers(Ssh):
+        return ssh_word(word)
     return found

@@ -7,12 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
 from flowrunner.errors import PipelineError
-from flowrunner.model import FilePath, Model
+from flowrunner.model import FilePath, GivenText, Model, TextFrom
 from flowrunner.remote.address import Address
 from flowrunner.remote.endpoint import Endpoint, Trust
 
@@ -39,25 +38,6 @@ class LabTls(Model):
     """The name in the certificate, where that is another one than the host of `endpoint`."""
 
 
-class PassphraseFrom(Model):
-    """Where a passphrase is: in a variable of the environment, or in a file."""
-
-    env: str | None = None
-    """The variable's name."""
-
-    file: FilePath | None = None
-    """The file, relative to the lab's; spaces and line ends around the passphrase are left out."""
-
-
-def _form(value: object) -> str:
-    return "[mapping]" if isinstance(value, Mapping | PassphraseFrom) else "[text]"
-
-
-Passphrase = Annotated[
-    Annotated[str, Tag("[text]")] | Annotated[PassphraseFrom, Tag("[mapping]")], Discriminator(_form)
-]
-
-
 class Reached(Model):
     """The keys of an exporter that listens somewhere."""
 
@@ -67,7 +47,7 @@ class Reached(Model):
     tls: LabTls | None = None
     """Why its certificate is trusted."""
 
-    passphrase: Passphrase | None = Field(default=None, repr=False)
+    passphrase: GivenText | None = Field(default=None, repr=False)
     """What it asks of its clients: the text, or `{env: NAME}`, or `{file: PATH}`."""
 
     def reach(self, environment: Mapping[str, str]) -> Endpoint:
@@ -82,13 +62,13 @@ class Reached(Model):
 
     def _passphrase(self, environment: Mapping[str, str]) -> str | None:
         match self.passphrase:
-            case PassphraseFrom(env=str(name), file=None):
+            case TextFrom(env=str(name), file=None):
                 if name not in environment:
                     raise PipelineError(f"the variable {name} is not set", code="no-passphrase", help="set it")
                 return environment[name]
-            case PassphraseFrom(env=None, file=Path() as path):
+            case TextFrom(env=None, file=Path() as path):
                 return read_passphrase(path)
-            case PassphraseFrom():
+            case TextFrom():
                 raise PipelineError("a passphrase has either env or file", code="bad-value")
             case text:
                 return text

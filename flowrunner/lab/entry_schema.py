@@ -39,7 +39,7 @@ def complete_entries(definitions: dict[str, Schema]) -> None:
     entry |= _one_of_three(entry)
     if "LabEntry" in definitions:
         definitions["LabEntry"] |= _one_place(definitions["LabEntry"])
-        definitions["LabEntry"]["properties"]["passphrase"] |= _text_or("PassphraseFrom")
+        definitions["LabEntry"]["properties"]["passphrase"] |= _text_or("TextFrom")
 
 
 def _first_line(driver: type) -> str:

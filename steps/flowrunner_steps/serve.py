@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from glob import has_magic
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -16,6 +15,7 @@ from flowrunner.interfaces.files import Files
 from flowrunner.interfaces.server import FILES, FileServer, HttpServer, TftpServer
 from flowrunner.model import Duration, Size
 from flowrunner.step import Context, Outputs, Step
+from flowrunner_steps._paths import matches
 
 PIECE = 1 << 20
 """Bytes that are sent at once."""
@@ -129,14 +129,8 @@ def _named(path: Path, text: str) -> Iterator[tuple[str, Path]]:
     """The files that `path` stands for, with their names."""
     if path.is_dir():
         yield from ((str(file.relative_to(path)), file) for file in sorted(path.rglob("*")) if file.is_file())
-    elif path.exists() or not has_magic(text):
-        yield path.name, path
     else:
-        root = Path(path.anchor)
-        matches = sorted(match for match in root.glob(str(path.relative_to(root))) if match.is_file())
-        if not matches:
-            raise BenchError(f"no file matches '{text}'", blame="config")
-        yield from ((match.name, match) for match in matches)
+        yield from ((match.name, match) for match in matches(path, text, Path.is_file))
 
 
 async def _content(path: Path, context: Context, before: int, total: int) -> AsyncIterator[bytes]:

@@ -19,6 +19,7 @@ from flowrunner.interfaces.storage import Flasher, StorageMux
 from flowrunner.plugins import load
 from tests.support import far_ends
 from tests.support.machines import BytesImage, echo_disk, read_until
+from tests.support.sshd import sshd
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
 
@@ -30,7 +31,8 @@ class Rig:
     """One driver: its config below a folder, and what its parts need to be tried.
 
     `boots` is what its console shows once it is up (None: nothing has to be done), `methods` what its shell offers,
-    `far_end` is started before the driver is made and adds to its config, `talk` is what to send there and what comes.
+    `far_end` is started before the driver is made and adds to its config, `talk` is what to send there and what comes,
+    `greeting` how that begins before anything is sent.
     """
 
     type: str
@@ -40,6 +42,7 @@ class Rig:
     methods: dict[str, bytes] = field(default_factory=dict)
     far_end: Callable[[Path], AbstractAsyncContextManager[dict[str, Any]]] | None = None
     talk: tuple[bytes, bytes] = (b"hello", b"hello")
+    greeting: bytes = b""
     children: Mapping[str, Rig] = field(default_factory=dict)
     marks: tuple[pytest.MarkDecorator, ...] = ()
 
@@ -81,11 +84,20 @@ async def _bus(folder: Path) -> AsyncIterator[dict[str, Any]]:
             yield {}
 
 
+@asynccontextmanager
+async def _sshd(folder: Path) -> AsyncIterator[dict[str, Any]]:
+    async with sshd(folder) as server:
+        yield server.config
+
+
 NO_VSOCK = pytest.mark.skipif(not far_ends.has_vsock(), reason="no vsock loopback: modprobe vsock_loopback")
 FREE = {"host": "127.0.0.1", "port": 0}
 NOWHERE = {"host": "127.0.0.1", "port": 9}
 LOGIN = (b"\0AUTH\r\n", b"REJECTED EXTERNAL")
 """How a bus is asked for the ways to log in."""
+
+KEY_EXCHANGE = (b"SSH-2.0-suite\r\n", b"\0\0")
+"""How an SSH server goes on after its greeting: with a packet that is shorter than 64 KiB (RFC 4253)."""
 
 QEMU: dict[str, Any] = {"accel": "tcg", "mem": "32M", "smp": 1, "network": False}
 
@@ -112,6 +124,7 @@ RIGS = (
     Rig("power.group", lambda _: {}, children={"a": SUPPLY, "b": SUPPLY}),
     SUPPLY,
     Rig("shell.command", lambda _: {"methods": {"hello": "echo hello"}}, methods={"hello": b"hello\n"}),
+    Rig("ssh.client", lambda _: NOWHERE, far_end=_sshd, talk=KEY_EXCHANGE, greeting=b"SSH-2.0-"),
     Rig("storage.file", lambda folder: {"path": folder / "disk", "size": "64MiB"}),
     Rig("storage.virtual", lambda _: {}),
     Rig("storage.virtual_flasher", lambda _: {"targets": ["root"]}),

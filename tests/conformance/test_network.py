@@ -1,5 +1,7 @@
 """What every network does."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -22,10 +24,22 @@ async def exactly(stream: ByteStream, count: int) -> bytes:
     return data
 
 
+@asynccontextmanager
+async def connected(network: Network, rig: Rig) -> AsyncIterator[ByteStream]:
+    """A connection whose greeting was read, as far as its line goes."""
+    async with network.connect() as stream:
+        if rig.greeting:
+            greeting = await exactly(stream, len(rig.greeting))
+            assert greeting.startswith(rig.greeting)
+            while not greeting.endswith(b"\n"):
+                greeting += await exactly(stream, 1)
+        yield stream
+
+
 @over(Network)
 async def test_what_is_said_is_answered(rig: Rig, path: str, tmp_path: Path) -> None:
     said, answer = rig.talk
-    async with opened(rig, tmp_path) as bench, bench.client(Network, path).connect() as stream:
+    async with opened(rig, tmp_path) as bench, connected(bench.client(Network, path), rig) as stream:
         await stream.send(said)
         assert (await exactly(stream, len(answer))).startswith(answer)
 
@@ -35,8 +49,8 @@ async def test_each_stream_is_a_connection_of_its_own(rig: Rig, path: str, tmp_p
     said, answer = rig.talk
     async with opened(rig, tmp_path) as bench:
         network = bench.client(Network, path)
-        async with network.connect() as first:
-            async with network.connect() as second:
+        async with connected(network, rig) as first:
+            async with connected(network, rig) as second:
                 await second.send(said)
                 assert (await exactly(second, len(answer))).startswith(answer)
             with anyio.move_on_after(0.05) as limit:
@@ -50,7 +64,7 @@ async def test_each_stream_is_a_connection_of_its_own(rig: Rig, path: str, tmp_p
 async def test_much_comes_through_in_order(rig: Rig, path: str, tmp_path: Path) -> None:
     if rig.talk[0] != rig.talk[1]:
         return
-    async with opened(rig, tmp_path) as bench, bench.client(Network, path).connect() as stream:
+    async with opened(rig, tmp_path) as bench, connected(bench.client(Network, path), rig) as stream:
         pieces = [bytes([count % 251]) * 9000 for count in range(300)]
         step = 1 if has_borders(stream) else len(pieces)
 
@@ -91,7 +105,7 @@ async def test_the_error_of_who_uses_it_passes_unchanged(rig: Rig, path: str, tm
 @over(Network)
 async def test_half_closing_leaves_the_answer_to_be_read(rig: Rig, path: str, tmp_path: Path) -> None:
     said, answer = rig.talk
-    async with opened(rig, tmp_path) as bench, bench.client(Network, path).connect() as stream:
+    async with opened(rig, tmp_path) as bench, connected(bench.client(Network, path), rig) as stream:
         await stream.send(said)
         await end_sending(stream)
         assert (await exactly(stream, len(answer))).startswith(answer)

@@ -1,0 +1,1 @@
+"""Drivers that log in by SSH."""

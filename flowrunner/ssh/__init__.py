@@ -1,0 +1,1 @@
+"""SSH over any byte stream: connections, commands, files. It needs `asyncssh` as soon as one connects."""

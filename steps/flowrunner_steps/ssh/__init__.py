@@ -1,0 +1,1 @@
+"""Files by SSH, and waiting for it; the action `ssh` itself is in `ssh_.py` beside this package."""
