@@ -30,7 +30,8 @@ def chord(text: str) -> tuple[int, ...]:
             raise KeyError(near(name.lower(), MODIFIERS))
     keys = [MODIFIERS[name.lower()] for name in held]
     if len(last) == 1:
-        found = stroke(last)
+        shift = MODIFIERS["shift"] in keys
+        found = stroke(last.upper() if shift else last)
         return (*keys, *found) if not held else (*keys, found[-1])
     known = NAMED | MODIFIERS
     if last.lower() not in known:

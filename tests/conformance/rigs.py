@@ -14,11 +14,13 @@ from PIL import Image as Picture
 from flowrunner.driver import Driver
 from flowrunner.interface import ByteStream, Direct, Interface
 from flowrunner.interfaces.console import Console
+from flowrunner.interfaces.network import Network
 from flowrunner.interfaces.power import Power
 from flowrunner.interfaces.storage import Flasher, StorageMux
 from flowrunner.plugins import load
 from tests.support import far_ends
 from tests.support.machines import BytesImage, echo_disk, read_until
+from tests.support.vnc import desktop
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
 
@@ -30,7 +32,8 @@ class Rig:
     """One driver: its config below a folder, and what its parts need to be tried.
 
     `boots` is what its console shows once it is up (None: nothing has to be done), `methods` what its shell offers,
-    `far_end` is started before the driver is made and adds to its config, `talk` is what to send there and what comes.
+    `far_end` is started before the driver is made and adds to its config, `talk` is what to send there and what comes
+    (None: it speaks first).
     """
 
     type: str
@@ -39,7 +42,7 @@ class Rig:
     image: bytes | None = None
     methods: dict[str, bytes] = field(default_factory=dict)
     far_end: Callable[[Path], AbstractAsyncContextManager[dict[str, Any]]] | None = None
-    talk: tuple[bytes, bytes] = (b"hello", b"hello")
+    talk: tuple[bytes, bytes] | None = (b"hello", b"hello")
     children: Mapping[str, Rig] = field(default_factory=dict)
     marks: tuple[pytest.MarkDecorator, ...] = ()
 
@@ -81,6 +84,12 @@ async def _bus(folder: Path) -> AsyncIterator[dict[str, Any]]:
             yield {}
 
 
+@asynccontextmanager
+async def _desktop(folder: Path) -> AsyncIterator[dict[str, Any]]:
+    async with desktop(folder, "-rfbunixpath", str(folder / "s")):
+        yield {}
+
+
 NO_VSOCK = pytest.mark.skipif(not far_ends.has_vsock(), reason="no vsock loopback: modprobe vsock_loopback")
 FREE = {"host": "127.0.0.1", "port": 0}
 NOWHERE = {"host": "127.0.0.1", "port": 9}
@@ -89,6 +98,7 @@ LOGIN = (b"\0AUTH\r\n", b"REJECTED EXTERNAL")
 
 QEMU: dict[str, Any] = {"accel": "tcg", "mem": "32M", "smp": 1, "network": False}
 
+AT_S = Rig("network.unix", lambda folder: {"path": str(folder / "s")})
 ECHO = Rig("network.echo", lambda _: {})
 SUPPLY = Rig("power.virtual", lambda _: {"interval": 0})
 
@@ -117,6 +127,7 @@ RIGS = (
     Rig("storage.virtual_flasher", lambda _: {"targets": ["root"]}),
     Rig("tftp.server", lambda folder: {"root_dir": folder / "files", **FREE}),
     Rig("video.file", _pictures),
+    Rig("video.vnc", lambda _: {}, far_end=_desktop, talk=None, children={"unix": AT_S}, marks=(pytest.mark.machine,)),
 )
 
 
@@ -135,6 +146,7 @@ def over(interface: type[Interface], *, boots: bool = False) -> pytest.MarkDecor
         for rig in RIGS
         if rig.boots is not None or not boots
         for path, _ in parts(rig.make(SCRATCH), interface)
+        if interface is not Network or rig.talk
     ]
     return pytest.mark.parametrize(("rig", "path"), found)
 

@@ -103,7 +103,7 @@ class RfbScreen(Screen):
         """Press the keys of each chord in order, and release them the other way round."""
         if not chords:
             return
-        async with self._session(LIMIT + pace * len(chords)) as session:
+        async with self._session(pace * len(chords)) as session:
             for keys in chords:
                 for key in keys:
                     await session.key(key, down=True)
@@ -114,14 +114,16 @@ class RfbScreen(Screen):
             await session.done()
 
     async def _buttons(self, moves: list[tuple[int, int, int]]) -> None:
-        async with self._session(LIMIT + PACE * len(moves)) as session:
+        async with self._session(PACE * len(moves)) as session:
             for x, y, buttons in moves:
                 await session.mouse(x, y, buttons)
                 await anyio.sleep(PACE)
             await session.done()
 
     @asynccontextmanager
-    async def _session(self, limit: float = LIMIT) -> AsyncIterator[Session]:
+    async def _session(self, longer: float = 0.0) -> AsyncIterator[Session]:
+        """A session that may take `longer` seconds than one that only asks."""
+        limit = LIMIT + longer
         try:
             with anyio.fail_after(limit):
                 async with self.server() as stream:

@@ -12,8 +12,8 @@ from flowrunner.errors import BenchError
 from flowrunner_drivers._rfb.login import log_in
 from flowrunner_drivers._rfb.wire import Wire
 
-RAW, COPY, RESIZE, ALSO_RESIZE = 0, 1, -223, -308
-"""How rectangles come: as pixels, as a copy of others, and two that say that the size changed."""
+RAW, COPY, RESIZE = 0, 1, -223
+"""How rectangles come: as pixels, as a copy of others, and as the news that the size is another one."""
 
 FORMAT = struct.pack(">BBBBHHHBBB3x", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 """Four bytes a pixel: blue, green, red, nothing."""
@@ -48,18 +48,17 @@ class Session:
         await wire.text()
         self._resize(width, height)
         await wire.send("B3x16s", 0, FORMAT)
-        await wire.send("BxH4i", 2, 4, RAW, COPY, RESIZE, ALSO_RESIZE)
+        await wire.send("BxH3i", 2, 3, RAW, COPY, RESIZE)
 
     async def picture(self) -> bytes:
         """All that is shown, as a PNG file."""
-        while True:
-            size = self.size
-            await self._ask(*size)
-            seen = 0
-            while seen < size[0] * size[1] and self.size == size:
-                seen += await self._update()
-            if self.size == size:
-                return await anyio.to_thread.run_sync(self._png)
+        size, seen = (0, 0), 0
+        while self.size != size or seen < size[0] * size[1]:
+            changed, size = self.size != size, self.size
+            seen = 0 if changed else seen
+            await self._ask(*size, all=changed)
+            seen += await self._answer()
+        return await anyio.to_thread.run_sync(self._png)
 
     async def key(self, symbol: int, *, down: bool) -> None:
         """Press or release a key."""
@@ -79,39 +78,35 @@ class Session:
     async def done(self) -> None:
         """Wait until the server has taken all that it was sent: it answers in order."""
         await self._ask(1, 1)
-        while await self._update() == 0:
-            pass
+        await self._answer()
 
-    async def _ask(self, width: int, height: int) -> None:
-        await self._wire.send("BBHHHH", 3, 0, 0, 0, width, height)
+    async def _ask(self, width: int, height: int, *, all: bool = True) -> None:
+        """Ask for an update: of all of a part of the screen, or of what has changed there."""
+        await self._wire.send("BBHHHH", 3, not all, 0, 0, width, height)
 
-    async def _update(self) -> int:
-        """Take one message; how many pixels came with it."""
-        (kind,) = await self._wire.numbers("B")
-        match kind:
-            case 0:
-                _, count = await self._wire.numbers("BH")
-                return sum([await self._rectangle() for _ in range(count)])
-            case 1:
-                _, _, count = await self._wire.numbers("BHH")
-                await self._wire.exactly(6 * count)
-            case 2:
-                pass
-            case 3:
-                await self._wire.exactly(3)
-                await self._wire.text()
-            case _:
-                raise BenchError(f"the VNC server sent a message of the unknown kind {kind}", blame="infra")
-        return 0
+    async def _answer(self) -> int:
+        """Take messages up to the next update of the picture; how many pixels came with that."""
+        while True:
+            (kind,) = await self._wire.numbers("B")
+            match kind:
+                case 0:
+                    _, count = await self._wire.numbers("BH")
+                    return sum([await self._rectangle() for _ in range(count)])
+                case 1:  # colours of a palette, which we have not asked for
+                    _, _, count = await self._wire.numbers("BHH")
+                    await self._wire.exactly(6 * count)
+                case 2:  # a bell
+                    pass
+                case 3:  # a clipboard
+                    await self._wire.exactly(3)
+                    await self._wire.text()
+                case _:
+                    raise BenchError(f"the VNC server sent a message of the unknown kind {kind}", blame="infra")
 
     async def _rectangle(self) -> int:
         x, y, width, height, encoding = await self._wire.numbers("HHHHi")
-        if encoding in (RESIZE, ALSO_RESIZE):
-            if encoding == ALSO_RESIZE:
-                screens, *_ = await self._wire.numbers("B3x")
-                await self._wire.exactly(16 * screens)
-            if (width, height) != self.size and (encoding == RESIZE or y == 0):
-                self._resize(width, height)
+        if encoding == RESIZE:
+            self._resize(width, height)
             return 0
         if encoding == COPY:
             left, top = await self._wire.numbers("HH")
