@@ -10,6 +10,10 @@ EDITOR := .cache/editor/.ready
 BUSYBOX := busybox:busybox-static
 UBOOT  := qemu-system-aarch64:qemu-system-arm /usr/lib/u-boot/qemu_arm64/u-boot.bin:u-boot-qemu
 QEMU   := qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils
+VIRTUAL := qemu-system-riscv64:qemu-system-misc swtpm:swtpm /usr/share/OVMF/OVMF_CODE_4M.fd:ovmf \
+          /usr/share/AAVMF/AAVMF_CODE.fd:qemu-efi-aarch64
+VNC    := Xtigervnc:tigervnc-standalone-server tigervncpasswd:tigervnc-tools xterm:xterm xev:x11-utils \
+          xrandr:x11-xserver-utils /usr/share/novnc/vnc.html:novnc
 GUEST  := mke2fs:e2fsprogs cpio:cpio zstd:zstd xz:xz-utils
 TOOLS  := bmaptool:bmap-tools socat:socat chromium:chromium npm:npm node:nodejs losetup:mount \
           dbus-daemon:dbus-daemon busctl:systemd openssl:openssl ip:iproute2 curl:curl wget:wget tftp:tftp-hpa \
@@ -23,7 +27,7 @@ demo: $(READY)
 	$(BIN)/flow run pipelines/boot-test.yaml
 
 test: $(READY) $(EDITOR) $(PEERS) check
-	@tools/need.sh $(QEMU) $(GUEST) $(TOOLS) $(BUSYBOX) $(UBOOT)
+	@tools/need.sh $(QEMU) $(VIRTUAL) $(VNC) $(GUEST) $(TOOLS) $(BUSYBOX) $(UBOOT)
 	@$(BIN)/python tools/build_guest.py
 	$(BIN)/pytest -q -m "not machine and not browser and not editor and not peer" -n 2
 	$(BIN)/pytest -q -m "machine or browser or editor or peer" -n 2 --dist loadfile

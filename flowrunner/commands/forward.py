@@ -43,17 +43,17 @@ def forward_udp_command() -> Command:
 
 async def _tcp(node: Device, values: Mapping[str, Any]) -> int:
     host, port = values.get("host", LOOPBACK), values.get("port", 0)
-    return await _open(node, forward_tcp(lambda: opened(node, values), host=host, port=port, on_error=_broken))
+    return await _open(node, forward_tcp(lambda: opened(node, values), host=host, port=port, on_error=told))
 
 
 async def _unix(node: Device, values: Mapping[str, Any]) -> int:
     path = values.get("path")
-    return await _open(node, forward_unix(lambda: opened(node, values), path=path, on_error=_broken))
+    return await _open(node, forward_unix(lambda: opened(node, values), path=path, on_error=told))
 
 
 async def _udp(node: Device, values: Mapping[str, Any]) -> int:
     host, port = values.get("host", LOOPBACK), values.get("port", 0)
-    return await _open(node, forward_udp(lambda: opened(node, values), host=host, port=port, on_error=_broken))
+    return await _open(node, forward_udp(lambda: opened(node, values), host=host, port=port, on_error=told))
 
 
 async def _open(node: Device, door: AbstractAsyncContextManager[Forward]) -> int:
@@ -63,5 +63,6 @@ async def _open(node: Device, door: AbstractAsyncContextManager[Forward]) -> int
     return 0
 
 
-def _broken(error: FlowrunnerError) -> None:
+def told(error: FlowrunnerError) -> None:
+    """Say why a connection ended; the others go on."""
     print(f"a connection ended: {error.what}", file=sys.stderr)

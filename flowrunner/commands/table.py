@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowrunner.commands.command import Command, of_method
 from flowrunner.commands.forward import forward_tcp_command, forward_udp_command, forward_unix_command
 from flowrunner.commands.method import methods
+from flowrunner.commands.screen import open_command
 from flowrunner.commands.shell import shell_command
 from flowrunner.commands.ssh import ssh_commands, ssh_word
 from flowrunner.commands.storage import dump_command, flash_command
@@ -12,6 +13,7 @@ from flowrunner.commands.streams import console_command, pipe_command
 from flowrunner.device import Device
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.network import Network
+from flowrunner.interfaces.screen import Screen
 from flowrunner.interfaces.shell import Shell
 from flowrunner.interfaces.ssh import Ssh
 from flowrunner.interfaces.storage import Flasher
@@ -30,9 +32,13 @@ def commands(node: Device) -> dict[str, Command]:
         del found["execute"]  # what `run` does, for programs
     elif any(method.kind == "stream" for method in methods(node).values()):
         found["pipe"] = pipe_command()
-    if node.offers(Network):
-        doors = (forward_tcp_command(), forward_udp_command(), forward_unix_command())
+    if node.offers(Network, Screen):
+        doors = (forward_tcp_command(), forward_unix_command())
         found |= {door.word: door for door in doors}
+    if node.offers(Network):
+        found["forward-udp"] = forward_udp_command()
+    if node.offers(Screen):
+        found["open"] = open_command()
     return found
 
 

@@ -32,7 +32,7 @@ class Driver(Step):
     steps:
       - driver: dut.power.on
       - id: state
-        driver: {call: dut.machine.command, with: {name: query-status}}
+        driver: {call: dut.machine.qmp, with: {command: query-status}}
       - driver: {call: dut.power.read, count: 3}
     ```
     """

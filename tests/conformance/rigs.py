@@ -20,6 +20,7 @@ from flowrunner.plugins import load
 from tests.support import far_ends
 from tests.support.machines import BytesImage, echo_disk, read_until
 from tests.support.sshd import sshd
+from tests.support.vnc import desktop
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
 
@@ -90,17 +91,27 @@ async def _sshd(folder: Path) -> AsyncIterator[dict[str, Any]]:
         yield server.config
 
 
+@asynccontextmanager
+async def _desktop(folder: Path) -> AsyncIterator[dict[str, Any]]:
+    async with desktop(folder, "-rfbunixpath", str(folder / "s")):
+        yield {}
+
+
 NO_VSOCK = pytest.mark.skipif(not far_ends.has_vsock(), reason="no vsock loopback: modprobe vsock_loopback")
 FREE = {"host": "127.0.0.1", "port": 0}
 NOWHERE = {"host": "127.0.0.1", "port": 9}
 LOGIN = (b"\0AUTH\r\n", b"REJECTED EXTERNAL")
 """How a bus is asked for the ways to log in."""
 
+RFB = (b"RFB 003.008\n", b"\1\1")
+"""How a VNC server greets, is greeted, and offers one way to log in: none (RFC 6143)."""
+
 KEY_EXCHANGE = (b"SSH-2.0-suite\r\n", b"\0\0")
 """How an SSH server goes on after its greeting: with a packet that is shorter than 64 KiB (RFC 4253)."""
 
 QEMU: dict[str, Any] = {"accel": "tcg", "mem": "32M", "smp": 1, "network": False}
 
+AT_S = Rig("network.unix", lambda folder: {"path": str(folder / "s")})
 ECHO = Rig("network.echo", lambda _: {})
 SUPPLY = Rig("power.virtual", lambda _: {"interval": 0})
 
@@ -130,6 +141,15 @@ RIGS = (
     Rig("storage.virtual_flasher", lambda _: {"targets": ["root"]}),
     Rig("tftp.server", lambda folder: {"root_dir": folder / "files", **FREE}),
     Rig("video.file", _pictures),
+    Rig(
+        "video.vnc",
+        lambda _: {},
+        far_end=_desktop,
+        talk=RFB,
+        greeting=RFB[0],
+        children={"unix": AT_S},
+        marks=(pytest.mark.machine,),
+    ),
 )
 
 

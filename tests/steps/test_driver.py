@@ -18,8 +18,8 @@ async def call(folder: Path, **values: Any) -> Any:
 
 
 async def test_calls_a_method_with_arguments(tmp_path: Path) -> None:
-    answer = await call(tmp_path, call="dut.machine.command", **{"with": {"name": "stop", "arguments": {"a": 1}}})
-    assert answer == {"name": "stop", "arguments": {"a": 1}}
+    answer = await call(tmp_path, call="dut.machine.qmp", **{"with": {"command": "stop", "arguments": {"a": 1}}})
+    assert answer == {"command": "stop", "arguments": {"a": 1}}
 
 
 async def test_calls_what_runs_beside_the_job_too(tmp_path: Path) -> None:
@@ -48,8 +48,8 @@ async def test_binary_data_becomes_a_file(tmp_path: Path) -> None:
         ({"call": "dut.power.calls"}, "has no method 'calls'"),
         ({"call": "dut.powr.on"}, "'dut' has no part 'powr'"),
         ({"call": "dut.on"}, "'dut' has no method 'on'"),
-        ({"call": "dut.machine.command", "with": {}}, "'dut.machine.command' needs the argument 'name'"),
-        ({"call": "dut.machine.command", "with": {"name": "x", "argumnts": {}}}, "did you mean 'arguments'"),
+        ({"call": "dut.machine.qmp", "with": {}}, "'dut.machine.qmp' needs the argument 'command'"),
+        ({"call": "dut.machine.qmp", "with": {"command": "x", "argumnts": {}}}, "did you mean 'arguments'"),
         ({"call": "dut.power.cycle", "with": {"off_for": -1}}, "'dut.power.cycle' cannot take 'off_for'"),
     ],
 )

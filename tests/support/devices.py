@@ -8,9 +8,10 @@ from typing import Any
 from flowrunner.device import Device
 from flowrunner.driver import Config, Driver
 from flowrunner.interface import Direct, client, offered
-from flowrunner.interfaces.machine import Machine
+from flowrunner.interfaces.machine import Machine, SavedState
 from flowrunner.interfaces.power import Power, PowerReading
 from flowrunner.interfaces.video import Video
+from flowrunner.model import Size
 
 
 def device(**parts: Driver[Any]) -> Device:
@@ -68,8 +69,29 @@ class EchoMachine(Driver[NoConfig], Machine, Video):
     async def reset(self) -> None:
         pass
 
-    async def command(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
-        return {"name": name, "arguments": arguments}
+    async def shutdown(self, timeout: float = 60.0) -> None:
+        pass
+
+    async def save(self, name: str) -> None:
+        pass
+
+    async def load(self, name: str) -> None:
+        pass
+
+    async def saved(self) -> list[SavedState]:
+        return []
+
+    async def delete(self, name: str) -> None:
+        pass
+
+    async def resize_disk(self, size: Size) -> None:
+        pass
+
+    async def resize_memory(self, size: Size) -> None:
+        pass
+
+    async def qmp(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        return {"command": command, "arguments": arguments}
 
     async def snapshot(self) -> bytes:
         return b"\x89PNG\r\n\x1a\n\xff"

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from flowrunner.driver import Driver
-from flowrunner.interfaces.machine import Machine
+from flowrunner.interfaces.machine import Machine, SavedState
+from flowrunner.model import Seconds, Size
 from flowrunner_drivers.machine._qemu.config import QemuConfig
 from flowrunner_drivers.machine._qemu.core import Core
-from flowrunner_drivers.machine._qemu.parts import QemuConsole, QemuFlasher, QemuPower, QemuVideo
-from flowrunner_drivers.machine._qemu.ports import QemuPort, QemuVnc
+from flowrunner_drivers.machine._qemu.parts import QemuConsole, QemuFlasher, QemuPower, QemuScreen, QemuVideo
+from flowrunner_drivers.machine._qemu.ports import QemuPort, QemuVsock
 
 
 class Qemu(Driver[QemuConfig], Machine):
@@ -39,9 +40,10 @@ class Qemu(Driver[QemuConfig], Machine):
         self.children |= parts
         if config.card != "none":
             self.children["video"] = QemuVideo(self.core)
-        if config.vnc:
-            self.children["vnc"] = QemuVnc(self.core)
+        if config.screen:
+            self.children["vnc"] = QemuScreen(self.core)
         self.children |= {name: QemuPort(self.core, name) for name in config.hostfwd}
+        self.children |= {name: QemuVsock(self.core, name) for name in config.vsock}
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -60,5 +62,26 @@ class Qemu(Driver[QemuConfig], Machine):
     async def reset(self) -> None:
         await self.core.execute("system_reset")
 
-    async def command(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
-        return await self.core.execute(name, arguments)
+    async def shutdown(self, timeout: Seconds = 60.0) -> None:
+        await self.core.shut_down(timeout)
+
+    async def save(self, name: str) -> None:
+        await (await self.core.saves()).save(name)
+
+    async def load(self, name: str) -> None:
+        await (await self.core.saves()).load(name)
+
+    async def saved(self) -> list[SavedState]:
+        return await (await self.core.saves()).saved()
+
+    async def delete(self, name: str) -> None:
+        await (await self.core.saves()).delete(name)
+
+    async def resize_disk(self, size: Size) -> None:
+        await self.core.resize(size)
+
+    async def resize_memory(self, size: Size) -> None:
+        self.core.mem = size
+
+    async def qmp(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        return await self.core.execute(command, arguments)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 def line(config: QemuConfig, root: Drive | None = None, **files: str) -> str:
     paths = {name.replace("_fd", ".fd"): Path(path) for name, path in files.items()}
-    return " ".join(arguments(config, Start("tcg", 7, 8, Path("/t"), paths, root, None)))
+    return " ".join(arguments(config, Start("tcg", config.mem, 7, 8, paths, root)))
 
 
 def test_sizes_are_read_as_qemu_and_as_flowrunner_write_them() -> None:
@@ -31,7 +31,7 @@ def test_sizes_are_read_as_qemu_and_as_flowrunner_write_them() -> None:
 def test_an_x86_machine_has_a_screen_and_a_disk() -> None:
     text = line(QemuConfig(arch="x86_64"), Drive(Path("/a,b.img"), "raw"))
     assert "-machine q35 -accel tcg -cpu qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt -smp 2 -m 524288k" in text
-    assert "-device VGA -display none" in text
+    assert "-device VGA -display vnc=none" in text
     assert "file.filename=/a,,b.img" in text
 
 
@@ -39,8 +39,8 @@ def test_an_arm_machine_boots_firmware_or_a_kernel() -> None:
     config = QemuConfig(arch="aarch64", append="console=ttyAMA0", kernel=Path("/vmlinuz"), vnc=True)
     text = line(config, bios="/u-boot.bin", initrd="/initrd", OVMF_CODE_fd="/code", OVMF_VARS_fd="/vars")
     assert "-machine virt -accel tcg -cpu cortex-a57" in text
-    assert "-device virtio-gpu-pci -display vnc=unix:/t/vnc" in text
-    assert "-bios /u-boot.bin -drive if=pflash,format=raw,readonly=on,file=/code" in text
+    assert "-device virtio-gpu-pci -display vnc=none" in text
+    assert "-bios /u-boot.bin -drive if=pflash,unit=0,format=raw,readonly=on,file=/code" in text
     assert "-kernel /vmlinuz -initrd /initrd -append console=ttyAMA0" in text
 
 

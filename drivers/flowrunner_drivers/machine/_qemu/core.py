@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import re
-import socket
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
-from anyio.abc import Process, TaskGroup, UNIXSocketStream
+from anyio.abc import Process, TaskGroup
 
 from flowrunner.errors import BenchError
+from flowrunner.model import Duration, Size
+from flowrunner.net.stream import SocketStream
 from flowrunner_drivers.machine._qemu import process as qemu
 from flowrunner_drivers.machine._qemu.accel import choose
-from flowrunner_drivers.machine._qemu.command import Start, arguments
+from flowrunner_drivers.machine._qemu.command import DISK, STATE
 from flowrunner_drivers.machine._qemu.config import QemuConfig
 from flowrunner_drivers.machine._qemu.console import ConsoleBuffer
 from flowrunner_drivers.machine._qemu.disk import Disk
 from flowrunner_drivers.machine._qemu.folder import private_folder
 from flowrunner_drivers.machine._qemu.monitor import Monitor
-from flowrunner_drivers.machine._qemu.seed import write_seed
+from flowrunner_drivers.machine._qemu.saves import Saves
+from flowrunner_drivers.machine._qemu.starting import Started, Starting
+from flowrunner_drivers.machine._qemu.wiring import address
 
 ANSWER = 2.0
 """Seconds that a monitor which is told to quit may take to answer."""
+
+log = logging.getLogger(__name__)
 
 
 class Core:
@@ -39,10 +43,10 @@ class Core:
         self.config = config
         self.console = ConsoleBuffer()
         self.disk = Disk(config)
-        self.forwards: dict[str, int] = {}
+        self.mem = config.mem
         self.accel = "none"
-        self._monitor = Monitor()
-        self._process: Process | None = None
+        self._started: Started | None = None
+        self._plugs = AsyncExitStack()
         self._last: int | None = None
         self._busy: str | None = None
         self._switching = anyio.Lock()
@@ -53,6 +57,8 @@ class Core:
         with private_folder() as folder:
             self.folder = folder
             self.console = ConsoleBuffer()
+            self.mem = self.config.mem
+            self.addresses = [address() for _ in self.config.nics]
             self._last = None
             await self.disk.open(folder)
             failure: BaseException | None = None
@@ -72,7 +78,7 @@ class Core:
     @property
     def running(self) -> bool:
         """Whether QEMU runs, be it paused."""
-        return self._process is not None and self._process.returncode is None
+        return self._started is not None and self._started.process.returncode is None
 
     async def on(self) -> None:
         """Start QEMU.
@@ -90,7 +96,12 @@ class Core:
             self.accel = await choose(self.config, program)
             try:
                 with anyio.fail_after(self.config.start_timeout):
-                    await self._start(program)
+                    starting = Starting(self.config, self.folder, self._log, self._plugs)
+                    process, monitor = await starting.spawn(program, self.accel, self.mem, self.addresses, self.disk)
+                    self._started = Started(process, Monitor(), starting.cid)
+                    self._tasks.start_soon(self.console.follow, starting.console)
+                    await self._let_go(self._started, monitor)
+                    self._tasks.start_soon(self._watch, process)
             except BaseException as error:
                 with anyio.CancelScope(shield=True):
                     await self._kill()
@@ -103,15 +114,31 @@ class Core:
     async def off(self) -> None:
         """Stop QEMU, and wait until it is gone."""
         async with self._switching:
-            if self.running:
-                with anyio.move_on_after(min(ANSWER, self.config.stop_timeout)):
-                    await self._quit()
-                assert self._process is not None
-                await qemu.end(self._process, self.config.stop_timeout)
+            started = self._started
+            if started and self.running:
+                self._started = None
+                with anyio.move_on_after(min(ANSWER, self.config.stop_timeout)), suppress(BenchError):
+                    await started.monitor.execute("quit")  # one that is deaf does not answer: the signals do not ask
+                await qemu.end(started.process, self.config.stop_timeout)
                 self._last = None
-                self._process = None
-                await self._monitor.disconnect()
+                await started.monitor.disconnect()
+                await self._plugs.aclose()
             await self._reap()
+
+    async def shut_down(self, timeout: float) -> None:
+        """Press the power button, and wait until the guest has ended.
+
+        Raises:
+            BenchError: the machine is off, or the guest is not after `timeout` seconds.
+        """
+        await self.execute("system_powerdown")
+        started = self._started
+        with anyio.move_on_after(timeout):
+            if started:
+                await started.process.wait()
+            return
+        what = f"the guest did not shut down within {Duration(timeout)} of its power button"
+        raise BenchError(what, help="has it something that listens to ACPI? power off cuts the power")
 
     async def execute(self, name: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """Run a monitor command.
@@ -119,22 +146,45 @@ class Core:
         Raises:
             BenchError: the machine is off, or QEMU refused it.
         """
-        if not self.running:
-            await self._reap()
-            raise BenchError(f"the machine is off{self._why()}", said=self._said() or None, help="power it on first")
-        return await self._monitor.execute(name, arguments)
+        return await (await self._on()).monitor.execute(name, arguments)
+
+    async def screen(self) -> SocketStream:
+        """A new connection to the screen, which speaks VNC (RFB, RFC 6143)."""
+        started = await self._on()
+        return SocketStream(await started.monitor.connected("vnc"), "the machine's screen")
 
     async def state(self) -> str:
         """`off`, or what QEMU says: `running`, `paused`, `shutdown`, `guest-panicked` ..."""
         try:
             return str((await self.execute("query-status"))["status"])
         except BenchError:
-            if self._process is not None:
+            if self._started is not None:
                 with anyio.move_on_after(ANSWER):
-                    await self._process.wait()
+                    await self._started.process.wait()
             if self.running:
                 raise
             return "off"
+
+    async def port(self, name: str) -> int:
+        """The port of the host that leads to a port of the guest."""
+        return (await self._on(f"nobody is behind '{name}'")).forwards[name]
+
+    async def cid(self, name: str) -> int:
+        """The machine's number for vsock."""
+        return (await self._on(f"nobody is behind '{name}'")).cid or 0
+
+    async def saves(self) -> Saves:
+        """The states that are kept.
+
+        Raises:
+            BenchError: the machine is off, or its disk cannot keep any.
+        """
+        await self._on()
+        root = await self.disk.root()
+        if (root is None and not self.config.snapshots) or (root and root.format != "qcow2"):
+            what = "the machine has no disk that keeps its state" if root is None else "a raw disk keeps no state"
+            raise BenchError(what, blame="config", help="say snapshots: true in its config")
+        return Saves(self.execute, DISK if root else STATE)
 
     @contextmanager
     def disk_in_use(self, busy: str) -> Iterator[None]:
@@ -153,63 +203,58 @@ class Core:
         finally:
             self._busy = None
 
-    async def _start(self, program: str) -> None:
-        console, console_end = socket.socketpair()
-        monitor, monitor_end = socket.socketpair()
-        with console, monitor:
-            start = Start(
-                accel=self.accel,
-                console=console_end.fileno(),
-                monitor=monitor_end.fileno(),
-                folder=self.folder,
-                files=self.disk.files(),
-                root=self.disk.root(),
-                seed=write_seed(self.config, self.folder / "seed") if self.config.seeded else None,
-            )
-            command = [program, *arguments(self.config, start)]
-            self._process = await qemu.spawn(command, self._log, (console_end, monitor_end))
-            self._tasks.start_soon(self.console.follow, await UNIXSocketStream.from_socket(console.dup()))
-            self._monitor = Monitor()
-            try:
-                await self._monitor.connect(monitor.dup())
-            except BenchError as error:
-                await qemu.end(self._process, self.config.stop_timeout)
-                how = qemu.how_ended(self._process.returncode or 0)
-                raise BenchError(f"{error.what}: {how}", blame="infra", said=self._said()) from error
-        self.forwards = await self._forwards()
-        await self._monitor.execute("cont")
+    async def resize(self, size: Size) -> None:
+        """Make the disk larger."""
+        with self.disk_in_use("resized"):
+            await self.disk.resize(size)
 
-    async def _forwards(self) -> dict[str, int]:
-        """The port of the host behind each name, now that QEMU has taken them."""
-        ports = {name: forward.hostport for name, forward in self.config.hostfwd.items()}
-        if any(port == 0 for port in ports.values()):
-            table = await self._monitor.execute("human-monitor-command", {"command-line": "info usernet"})
-            for name, forward in self.config.hostfwd.items():
-                row = rf"{forward.protocol}\[HOST_FORWARD\]\s+\d+\s+{re.escape(forward.hostaddr)}\s+(\d+)"
-                row += rf"\s+\S+\s+{forward.guestport}\b"
-                found = re.search(row, str(table), re.IGNORECASE)
-                ports[name] = int(found.group(1)) if found else forward.hostport
-        return ports
+    async def _let_go(self, started: Started, end: Any) -> None:
+        """Attach the monitor, see which ports QEMU took, and start the processor."""
+        try:
+            await started.monitor.connect(end)
+        except BenchError as error:
+            await qemu.end(started.process, self.config.stop_timeout)
+            how = qemu.how_ended(started.process.returncode or 0)
+            raise BenchError(f"{error.what}: {how}", blame="infra", said=self._said()) from error
+        started.forwards = await started.monitor.forwards(self.config.hostfwd)
+        await started.monitor.execute("cont")
 
-    async def _quit(self) -> None:
-        """Ask QEMU to quit. One that is gone or deaf cannot answer: the signals that follow do not ask."""
-        with suppress(BenchError):
-            await self._monitor.execute("quit")
+    async def _on(self, instead: str = "") -> Started:
+        """What runs.
+
+        Raises:
+            BenchError: the machine is off; why, if it was not us.
+        """
+        started = self._started
+        if started is None or not self.running:
+            await self._reap()
+            what = f"{instead}: the machine is off" if instead else "the machine is off"
+            raise BenchError(f"{what}{self._why()}", said=self._said() or None, help="power it on first")
+        return started
+
+    async def _watch(self, process: Process) -> None:
+        """Say in the log why a QEMU ended that nobody had told to."""
+        status = await process.wait()
+        if status and self._started and self._started.process is process:
+            log.error("%s%s", qemu.how_ended(status), f": {self._said()}" if self._said() else "")
 
     async def _kill(self) -> None:
-        if self._process is not None:
-            if self._process.returncode is None:
-                self._process.kill()
-            await self._process.wait()
-            self._process = None
-        await self._monitor.disconnect()
+        started, self._started = self._started, None
+        if started:
+            if started.process.returncode is None:
+                started.process.kill()
+            await started.process.wait()
+            await started.monitor.disconnect()
+        await self._plugs.aclose()
 
     async def _reap(self) -> None:
         """Let go of a QEMU that ended by itself, and remember how."""
-        if self._process is not None and self._process.returncode is not None:
-            self._last = self._process.returncode
-            self._process = None
-            await self._monitor.disconnect()
+        started = self._started
+        if started and started.process.returncode is not None:
+            self._last = started.process.returncode
+            self._started = None
+            await started.monitor.disconnect()
+            await self._plugs.aclose()
 
     def _why(self) -> str:
         return "" if self._last is None else f": {qemu.how_ended(self._last)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from flowrunner.interfaces.power import Power, PowerReading
 from flowrunner.interfaces.storage import Flasher, Image, Written
 from flowrunner.interfaces.video import Video
 from flowrunner.model import Duration
+from flowrunner_drivers._rfb.screen import RfbScreen
 from flowrunner_drivers.machine._qemu.core import Core
 
 
@@ -83,6 +84,18 @@ class QemuVideo(Part, Video):
             return await anyio.to_thread.run_sync(_png, Path(name))
         finally:
             await anyio.Path(name).unlink(missing_ok=True)
+
+
+class QemuScreen(Part, RfbScreen):
+    """The screen with keyboard and mouse."""
+
+    @asynccontextmanager
+    async def server(self) -> AsyncIterator[ByteStream]:
+        stream = await self.core.screen()
+        try:
+            yield stream
+        finally:
+            stream.close()
 
 
 def _png(file: Path) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,9 +13,12 @@ from pathlib import Path
 import anyio
 from anyio.abc import Process
 
+from flowrunner import process
 from flowrunner.errors import BenchError
 
-PACKAGES = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
+PACKAGES = {
+    "x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm", "arm": "qemu-system-arm", "riscv64": "qemu-system-misc",
+}  # fmt: skip
 STILL_THERE = '[ "$PPID" = "$0" ] && exec "$@"'
 WITHOUT_SETPRIV = """import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 9)
@@ -39,8 +41,8 @@ def program(arch: str) -> str:
     return found
 
 
-async def spawn(command: Sequence[str], log: Path, sockets: Sequence[socket.socket]) -> Process:
-    """Start QEMU in a session of its own, saying what it says to `log`, and let it have its ends of `sockets`.
+async def spawn(command: Sequence[str], log: Path, files: Sequence[int]) -> Process:
+    """Start QEMU in a session of its own, saying what it says to `log`, and let it have these open `files`.
 
     The kernel kills it when the thread that started it is gone, be it by kill -9. The signal is set by a program that
     then becomes QEMU, for it cannot be set safely between fork and exec of a process that has threads. If this process
@@ -51,29 +53,20 @@ async def spawn(command: Sequence[str], log: Path, sockets: Sequence[socket.sock
     if setpriv:
         guard = [setpriv, "--pdeathsig", "KILL", "--", "sh", "-c", STILL_THERE]
     with log.open("wb") as said:
-        try:
-            return await anyio.open_process(
-                [*guard, str(os.getpid()), *command],
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                start_new_session=True,
-                pass_fds=[end.fileno() for end in sockets],
-            )
-        finally:
-            for end in sockets:
-                end.close()
+        return await process.spawn(
+            [*guard, str(os.getpid()), *command], stdin=subprocess.DEVNULL, stdout=said, stderr=said, pass_fds=files
+        )
 
 
-async def end(process: Process, timeout: float) -> None:
-    """Wait until `process` is gone: `timeout` seconds, then SIGTERM and as long again, then SIGKILL."""
-    for kill in (process.terminate, process.kill):
+async def end(running: Process, timeout: float) -> None:
+    """Wait until `running` is gone: `timeout` seconds, then SIGTERM and as long again, then SIGKILL."""
+    for kill in (running.terminate, running.kill):
         with anyio.move_on_after(timeout):
-            await process.wait()
+            await running.wait()
             return
-        if process.returncode is None:
+        if running.returncode is None:
             kill()
-    await process.wait()
+    await running.wait()
 
 
 def how_ended(status: int) -> str:

@@ -1,0 +1,1 @@
+"""RFB, the protocol of VNC (RFC 6143): a client of a few pages."""
