@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 
+from flowrunner.interface import Interface
 from flowrunner.model import Model
 
 
@@ -31,6 +32,8 @@ class Driver(Generic[C]):
         """Make a driver; `children` are those that its entry in the exporter's file lists."""
         self.config = config
         self.children: dict[str, Driver[Any]] = dict(children or {})
+        self.front: Interface | None = None
+        """What jobs reach in its place, where another driver uses it too and shares it with them."""
 
     @classmethod
     def config_model(cls) -> type[Config]:

@@ -28,6 +28,7 @@ KNOCK = 0.1
 """Seconds between two keys that stop the autoboot."""
 
 _ENDING = re.compile(rb"\r+\n")
+_REASON = re.compile(r"TFTP error: .*|.*[Rr]etry count exceeded.*|\*\*\* ERROR: .*|.*not found.*")
 _SPECIAL = re.compile(r"(['\\])")
 
 
@@ -176,6 +177,19 @@ class UbootShell:
         mask = await self.get("netmask") or "255.255.255.0"
         return Lease(ip, mask, await self.get("gatewayip"), await self.get("serverip"))
 
+    async def load(self, file: str, address: str, *, server: str | None = None, tries: int = 2) -> int:
+        """Load a file by TFTP to `address`, a number in hexadecimal or a variable; returns its size in bytes.
+
+        Raises:
+            ExpectationError: it could not be loaded; U-Boot itself repeats lost packets.
+        """
+        source = f"{server}:{file}" if server else file
+        ran = await self.tried(f'tftpboot {address} "{source}"', tries)
+        if ran.status:
+            end = "\n".join(ran.text.splitlines()[-5:])
+            raise ExpectationError(f"U-Boot could not load '{source}': {_reason(ran.text)}", said=end)
+        return int(await self.get("filesize") or "0", 16)
+
     async def give_up(self) -> None:
         """Press Ctrl-C, so that the next command finds the prompt."""
         with anyio.CancelScope(shield=True), anyio.move_on_after(2):
@@ -196,6 +210,12 @@ class UbootShell:
                 said=last_lines(self._session.read(max(begin, self._session.end - 4096))),
             )
         return match.text
+
+
+def _reason(said: str) -> str:
+    """U-Boot's own words for what went wrong."""
+    found = _REASON.findall(said)
+    return found[-1].strip(" *") if found else "it did not say why"
 
 
 def quoted(value: str) -> str:
