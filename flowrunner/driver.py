@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 
 from flowrunner.interface import Interface
 from flowrunner.model import Model
+
+NOTICE = 25
+"""The level of what people want to see while it happens: how far a driver is with something that takes minutes."""
+
+logging.addLevelName(NOTICE, "NOTICE")
 
 
 class Config(Model):

@@ -25,8 +25,8 @@ def _address(value: Any) -> Any:
         return hex(value)
     if isinstance(value, str) and re.fullmatch(ADDRESS, value):
         return value
-    why = {"why": f"needs an address, got {value!r}", "help": "such as 0x82000000, or a variable: $kernel_addr_r"}
-    raise PydanticCustomError("address", "{why}", why)
+    said = {"why": f"needs a number or a variable, got {value!r}", "help": "such as 0x82000000 or $kernel_addr_r"}
+    raise PydanticCustomError("address", "{why}", said)
 
 
 Address = Annotated[str, BeforeValidator(_address, json_schema_input_type=int | str)]

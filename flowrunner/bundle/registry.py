@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -32,7 +33,7 @@ TIMEOUT = (10, 120)
 class _Provider(oras.provider.Registry):  # type: ignore[misc] # oras has no types
     """oras without its retries, which would hide for two minutes that nobody answers."""
 
-    do_request = oras.provider.Registry.do_request.__wrapped__
+    do_request = inspect.unwrap(oras.provider.Registry.do_request)
 
 
 class Registry:

@@ -22,6 +22,7 @@ from flowrunner.console.patterns import Prompt
 from flowrunner.console.reader import ConsoleReader
 from flowrunner.console.text import last_lines
 from flowrunner.console.uboot import Lease, UbootShell
+from flowrunner.driver import NOTICE
 from flowrunner.errors import BenchError
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.power import Power
@@ -92,14 +93,14 @@ class Boot:
         """
         config = self._config
         lease = await self._load(start)
-        log.info("the kernel was started; the board is %s", lease.ip)
+        log.log(NOTICE, "the kernel was started; the board is %s", lease.ip)
         await self._log_in(start.login)
         system = System(self._reader, stall=config.stall_timeout, within=config.sync_timeout)
         async with beside(system.restarted):
             given = {"dhcp_addr": lease.ip, "dhcp_netmask": lease.netmask, "gw_addr": lease.gateway or ""}
             await system.run("; ".join(f"export {name}={value}" for name, value in given.items()))
             for command in start.network:
-                log.info("the board runs '%s'", command)
+                log.log(NOTICE, "the board runs '%s'", command)
                 ran = await system.run(command)
                 if ran.status:
                     what = f"the board's '{command}' exited {ran.status}: it has no network"
@@ -117,7 +118,7 @@ class Boot:
         key = KEYS.get(config.key.lower(), config.key.encode())
         with stage(session, "it got to U-Boot's prompt", "device", config.uboot_timeout + 5):
             await uboot.interrupt(key, within=config.uboot_timeout)
-        log.info("U-Boot is at its prompt")
+        log.log(NOTICE, "U-Boot is at its prompt")
         for command in start.commands:
             await self._command(uboot, command)
         with stage(session, "it asked for an address", "infra", config.uboot_timeout):
@@ -125,7 +126,7 @@ class Boot:
         await self._command(uboot, f"setenv serverip {start.server}")
         for load in start.loads:
             size = await self._fetch(uboot, load, start.server)
-            log.info("%s: %d bytes were loaded to %s", load.kind, size, load.address)
+            log.log(NOTICE, "%s: %d bytes were loaded to %s", load.kind, size, load.address)
             await self._command(uboot, f"setenv {load.kind}_addr {load.address}; setenv {load.kind}_size {size:x}")
         with stage(session, "it started the kernel", "device", config.uboot_timeout):
             await uboot.boot(start.bootcmd, STARTED)
@@ -158,4 +159,4 @@ class Boot:
                 login.username, login.password, rf"{re.escape(login.login_prompt.strip())}\s*", prompt=prompt, poke=15
             )
             await log_in(self._session, account, within=within)
-        log.info("logged in as '%s'", login.username)
+        log.log(NOTICE, "logged in as '%s'", login.username)

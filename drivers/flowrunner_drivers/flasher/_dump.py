@@ -13,6 +13,7 @@ from anyio.abc import SocketStream
 
 from flowrunner.beside import beside
 from flowrunner.console.text import last_lines
+from flowrunner.driver import NOTICE
 from flowrunner.errors import BenchError
 from flowrunner.model import Size
 from flowrunner_drivers.flasher._faults import PassingError
@@ -40,7 +41,7 @@ async def dumped(system: System, device: str, length: int | None, host: str, put
     received = _Received(put)
     async with await anyio.create_tcp_listener(local_host=host) as listener:
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
-        log.info("the board sends %s of %s", Size(wanted), device)
+        log.log(NOTICE, "the board sends %s of %s", Size(wanted), device)
         async with beside(lambda: listener.serve(received.take)):
             statuses, said = await system.piped(
                 head=f"head -c {wanted} {device}", pack="gzip -1 -c", send=f"nc {host} {port}"

@@ -14,7 +14,7 @@ import anyio
 from flowrunner.beside import beside
 from flowrunner.bundle.bundle import Bundle, open_bundle
 from flowrunner.bundle.reference import Access
-from flowrunner.driver import Driver
+from flowrunner.driver import NOTICE, Driver
 from flowrunner.errors import BenchError, PipelineErrors, near
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.power import Power
@@ -66,7 +66,7 @@ class BaseFlasher(Driver[C], Flasher):
                 async def fetch() -> None:
                     with unharmed():
                         size = await http.store.write(http.path("image"), packed.pieces())
-                    log.info("the image is here: %d bytes packed, %d unpacked", size, packed.written.size)
+                    log.log(NOTICE, "the image is here: %d bytes packed, %d unpacked", size, packed.written.size)
                     arrived.set()
 
                 async def work(system: System) -> None:
@@ -105,7 +105,7 @@ class BaseFlasher(Driver[C], Flasher):
             system = await Boot(self.config, self._power, reader).system(start)
             async with beside(system.restarted):
                 await work(system)
-            log.info("done; the board goes on with: %s", self.config.after)
+            log.log(NOTICE, "done; the board goes on with: %s", self.config.after)
             if self.config.after == "reboot":
                 await system.reboot()
                 return

@@ -13,6 +13,7 @@ from flowrunner.console.patterns import Line
 from flowrunner.console.posix import PosixShell, Ran
 from flowrunner.console.reader import ConsoleReader
 from flowrunner.console.text import last_lines
+from flowrunner.driver import NOTICE
 from flowrunner.errors import BenchError, near
 from flowrunner.model import Duration, Size
 from flowrunner_drivers.flasher._faults import TAIL, PassingError, stage
@@ -165,7 +166,7 @@ class System:
                 start, at = match.end, int(match.groups["at"])
                 if at != last:
                     last, moved = at, anyio.current_time()
-                    log.info("%s of %s are written (%d %%)", Size(at), Size(total), 100 * at // max(total, 1))
+                    log.log(NOTICE, "%s of %s are written (%d %%)", Size(at), Size(total), 100 * at // max(total, 1))
         stood = Duration(round(anyio.current_time() - moved))
         what = f"the writing stands still for {stood}, at byte {max(last, 0)} of {total}"
         raise PassingError(what, blame="infra", help="does the board still reach our HTTP server?")

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 
 from flowrunner.console.text import last_lines
+from flowrunner.driver import NOTICE
 from flowrunner.errors import BenchError
 from flowrunner.model import Size
 from flowrunner_drivers.flasher._faults import PassingError
@@ -40,7 +41,7 @@ async def written(system: System, device: str, url: str, image: PackedImage, pac
         BenchError: the device did not take it, or the system lacks a command.
     """
     unpack = UNPACK[packing]
-    log.info("the board writes %s to %s", Size(image.written.size), device)
+    log.log(NOTICE, "the board writes %s to %s", Size(image.written.size), device)
     members = {"wget": f"wget -q -O - {url}", "unpack": unpack, "dd": f"dd of={device} bs={BLOCK} conv=fsync"}
     statuses, said = await system.piped(
         total=image.written.size, **{name: command for name, command in members.items() if command}
@@ -73,8 +74,8 @@ async def verified(system: System, device: str, image: PackedImage) -> None:
     Raises:
         BenchError: it is not the same.
     """
-    log.info("the board reads %s back", Size(image.written.size))
-    await system.run("echo 3 > /proc/sys/vm/drop_caches")
+    log.log(NOTICE, "the board reads %s back", Size(image.written.size))
+    await system.run(f"blockdev --flushbufs {device} || echo 3 > /proc/sys/vm/drop_caches")
     statuses, said = await system.piped(head=f"head -c {image.written.size} {device}", sum="sha256sum")
     if any(statuses.values()):
         what = f"the board could not read '{device}' back: " + ", ".join(f"{n} exited {s}" for n, s in statuses.items())
