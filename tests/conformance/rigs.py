@@ -91,7 +91,7 @@ def _flasher(folder: Path) -> dict[str, Any]:
 
 
 NETBOARD = {
-    "serial": Rig("console.process", lambda f: {"command": [sys.executable, netboard.__file__, str(f)]}),
+    "serial": Rig("console.process", lambda f: {"command": [sys.executable, netboard.PROGRAM, str(f)]}),
     "power": Rig("power.command", lambda f: {"on": f"touch {f}/power", "off": f"rm -f {f}/power"}),
     "tftp": Rig("tftp.server", lambda f: {"root_dir": f / "tftp", "host": netboard.HOST}),
     "http": Rig("http.server", lambda f: {"root_dir": f / "http", "host": netboard.HOST, "port": 0}),

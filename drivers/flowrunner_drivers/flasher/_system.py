@@ -95,7 +95,7 @@ class System:
         found = {name: int(status) for name, status in re.findall(r"flow-(\w+)=(\d+)", ran.text)}
         if missing := members.keys() - found.keys():
             raise PassingError(f"the board did not say how '{min(missing)}' ended", said=last_lines(ran.output))
-        return found, ran.text
+        return found, "\n".join(line for line in ran.text.splitlines() if not line.startswith("flow-"))
 
     async def device(self, name: str, place: str) -> str:
         """The block device of a target.
