@@ -53,7 +53,7 @@ spec:
   manufacturer: QEMU
   kernel: {file: kernel, address: KERNEL}
   initram: {file: initrd.gz, address: INITRAM}
-  bootloader_commands: ["virtio scan", "setenv bootargs console=CONSOLE quiet panic=-1"]
+  bootloader_commands: ["virtio scan", "SETUP"]
   bootcmd: BOOT
   login: {username: root}
   targets: {disk: /dev/vda}
@@ -69,18 +69,26 @@ class Target:
     kernel: str
     initram: str
     boot: str
+    packed: bool = False
+    """Whether the kernel is packed with gzip, which `booti` understands when it is told where to unpack it."""
+
+    @property
+    def setup(self) -> str:
+        """What U-Boot must know."""
+        room = "setenv kernel_comp_addr_r 0x50000000; setenv kernel_comp_size 0x2000000; " if self.packed else ""
+        return f"{room}setenv bootargs console={self.console} quiet panic=-1"
 
     @property
     def script(self) -> str:
         """How the flashed disk boots."""
         before = f"setenv kernel_addr {self.kernel}\nsetenv initram_addr {self.initram}\n"
-        return f"{before}{LOAD}setenv bootargs console={self.console} quiet panic=-1\n{self.boot}\n"
+        return f"{before}{LOAD}{self.setup}\n{self.boot}\n"
 
     @property
     def manifest(self) -> str:
         """How the bundle boots."""
         words = {
-            "ARCH": self.arch, "KERNEL": self.kernel, "INITRAM": self.initram, "CONSOLE": self.console,
+            "ARCH": self.arch, "KERNEL": self.kernel, "INITRAM": self.initram, "SETUP": self.setup,
             "BOOT": self.boot,
         }  # fmt: skip
         return re.sub("|".join(words), lambda found: words[found[0]], MANIFEST)
@@ -93,7 +101,7 @@ TARGETS = (
     ),
     Target(
         "arm64", "ttyAMA0", "0x40400000", "0x44000000",
-        "booti ${kernel_addr} ${initram_addr}:${initram_size} ${fdtcontroladdr}",
+        "booti ${kernel_addr} ${initram_addr}:${initram_size} ${fdtcontroladdr}", packed=True,
     ),
 )  # fmt: skip
 
@@ -158,7 +166,8 @@ def fetched(arch: str, work: Path) -> Path:
 def assemble(target: Target, packages: Path, out: Path, work: Path) -> None:
     """The three files of an architecture."""
     (out / "manifest.yaml").write_text(target.manifest)
-    shutil.copy(next(packages.glob("boot/vmlinuz-*")), out / "kernel")
+    kernel = next(packages.glob("boot/vmlinuz-*")).read_bytes()
+    (out / "kernel").write_bytes(gzip.compress(kernel, mtime=EPOCH) if target.packed else kernel)
     (out / "initrd.gz").write_bytes(packed(system(packages, "flasher")))
     root = work / f"{target.arch}-root"
     root.mkdir()

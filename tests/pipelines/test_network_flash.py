@@ -66,12 +66,12 @@ def test_a_board_is_flashed_through_its_boot_loader(tmp_path: Path, systems: Pat
 
 def test_a_network_without_dhcp_is_the_labs_fault_and_leaves_the_board_off(tmp_path: Path, systems: Path) -> None:
     text = (ROOT / "pipelines/exporters/netboot-x86.yaml").read_text()
-    hasty = text.replace("off_for: 200ms", "off_for: 200ms, uboot_timeout: 8s, retries: 0")
+    hasty = text.replace("off_for: 200ms", "off_for: 200ms, uboot_timeout: 4s, retries: 0")
     exporter = tmp_path / "bench.yaml"
     exporter.write_text(hasty.replace("../../.cache/netboot", str(systems)))
     image = f"image={systems / 'amd64/board.img'}"
     status, said = flow(tmp_path, exporter, "-i", image, NO_DHCP="1")
     assert status == 3
-    assert "the board was not done within 8s while it asked for an address" in said
+    assert "the board was not done within 4s while it asked for an address" in said
     assert "errored (infra)" in said
     assert "BOOTP broadcast" in said
