@@ -48,6 +48,8 @@ class UbootShell:
     def __init__(self, session: ConsoleSession, *, prompt: str = PROMPT, delay: float = 0.0) -> None:
         self._session = session
         self._prompt = Prompt(f"(?:{prompt})", regex=True)
+        self._next = Prompt(f"(?:{prompt})", regex=True, settle=0.0)
+        """The prompt behind a last marker, where nothing else can come."""
         self._delay = delay
         self._word = secrets.token_hex(3)
 
@@ -112,7 +114,7 @@ class UbootShell:
                 f"U-Boot gave '{status}' for the status of a command", blame="config", driver=self._session.name,
                 help="it needs the hush shell (CONFIG_HUSH_PARSER)",
             )  # fmt: skip
-        await self._session.expect([self._prompt])
+        await self._session.expect([self._next])
         return Ran(_ENDING.sub(b"\n", self._session.read(start, end.start)), int(status))
 
     async def _marked(self, marker: str, command: str) -> int:
@@ -168,14 +170,16 @@ class UbootShell:
             ran = await self.tried("dhcp", tries)
         finally:
             await self.set("autoload", autoload)
-        ip = await self.get("ipaddr")
+        names = ("ipaddr", "netmask", "gatewayip", "serverip")
+        said = (await self.run("; ".join(f"printenv {name}" for name in names))).text
+        found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+        ip = found.get("ipaddr")
         if ran.status or not ip:
             raise ExpectationError(
                 f"DHCP gave no address in {tries} tries", said=last_lines(ran.output),
                 help="is the cable in, does a DHCP server answer in that network?",
             )  # fmt: skip
-        mask = await self.get("netmask") or "255.255.255.0"
-        return Lease(ip, mask, await self.get("gatewayip"), await self.get("serverip"))
+        return Lease(ip, found.get("netmask", "255.255.255.0"), found.get("gatewayip"), found.get("serverip"))
 
     async def load(self, file: str, address: str, *, server: str | None = None, tries: int = 2) -> int:
         """Load a file by TFTP to `address`, a number in hexadecimal or a variable; returns its size in bytes.
