@@ -126,7 +126,7 @@ async def test_another_tftp_server_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("lose", [0.03, 1.0])
 async def test_lost_packets_cost_time_and_a_dead_line_is_the_networks_fault(tmp_path: Path, lose: float) -> None:
     lossy = Lossy((HOST, 69), 7, lose=lose, listen=(OTHER, 69))
-    async with lossy.running(), lab(tmp_path, tftp={"address": OTHER, "timeout": 0.1}, load_timeout=8) as found:
+    async with lossy.running(), lab(tmp_path, tftp={"address": OTHER, "timeout": 0.1}, load_timeout=4) as found:
         if lose < 1:
             await found.flasher.flash(BytesImage(IMAGE))
             return
