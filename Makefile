@@ -14,21 +14,29 @@ VIRTUAL := qemu-system-riscv64:qemu-system-misc swtpm:swtpm /usr/share/OVMF/OVMF
           /usr/share/AAVMF/AAVMF_CODE.fd:qemu-efi-aarch64
 VNC    := Xtigervnc:tigervnc-standalone-server tigervncpasswd:tigervnc-tools xterm:xterm xev:x11-utils \
           xrandr:x11-xserver-utils /usr/share/novnc/vnc.html:novnc
+NETBOOT := dnsmasq:dnsmasq-base ip:iproute2 setpriv:util-linux qemu-system-x86_64:qemu-system-x86
+REGISTRY := docker-registry:docker-registry htpasswd:apache2-utils
 GUEST  := mke2fs:e2fsprogs cpio:cpio zstd:zstd xz:xz-utils
 TOOLS  := bmaptool:bmap-tools socat:socat chromium:chromium npm:npm node:nodejs losetup:mount \
           dbus-daemon:dbus-daemon busctl:systemd openssl:openssl ip:iproute2 curl:curl wget:wget tftp:tftp-hpa \
           atftp:atftp bzip2:bzip2 /usr/sbin/sshd:openssh-server ssh:openssh-client /usr/lib/ipxe/qemu/efi-virtio.rom:ipxe-qemu /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core
 
-.PHONY: demo test test-fast check fix bench generate clean
+.PHONY: demo netflash test test-fast check fix bench generate clean
 
 demo: $(READY)
 	@tools/need.sh $(QEMU) $(GUEST)
 	@$(BIN)/python tools/build_guest.py
 	$(BIN)/flow run pipelines/boot-test.yaml
 
+netflash: $(READY)
+	@tools/need.sh $(UBOOT) $(NETBOOT) $(GUEST)
+	@$(BIN)/python -m tools.build_netboot
+	tools/netboot/network.sh $(BIN)/flow run pipelines/network-flash.yaml
+
 test: $(READY) $(EDITOR) $(PEERS) check
-	@tools/need.sh $(QEMU) $(VIRTUAL) $(VNC) $(GUEST) $(TOOLS) $(BUSYBOX) $(UBOOT)
+	@tools/need.sh $(QEMU) $(VIRTUAL) $(VNC) $(GUEST) $(TOOLS) $(BUSYBOX) $(UBOOT) $(NETBOOT) $(REGISTRY)
 	@$(BIN)/python tools/build_guest.py
+	@$(BIN)/python -m tools.build_netboot
 	$(BIN)/pytest -q -m "not machine and not browser and not editor and not peer" -n 2
 	$(BIN)/pytest -q -m "machine or browser or editor or peer" -n 2 --dist loadfile
 

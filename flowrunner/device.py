@@ -38,6 +38,7 @@ class Device:
         """The path of the node that offers one of `wanted`, at or below `path`.
 
         The shallowest wins; two of the same depth are an error that lists them, unless one bears the interface's name.
+        A part with several names is one, by the first of them.
 
         Raises:
             PipelineError: no such path, none that offers it, or several.
@@ -53,7 +54,11 @@ class Device:
                 help=f"it offers {', '.join(offered) or 'nothing'}" + start.unknown(),
             )
         depth = min(p.count(".") + bool(p) for p, _ in found)
-        nearest = [p for p, _ in found if p.count(".") + bool(p) == depth]
+        parts: dict[object, str] = {}
+        for p, node in found:
+            if p.count(".") + bool(p) == depth:
+                parts.setdefault(id(node.client) if node.client else p, p)
+        nearest = list(parts.values())
         named = [p for p in nearest if p.rpartition(".")[2] == name]
         choices = nearest if len(nearest) == 1 else named or nearest
         if len(choices) > 1:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 
+from flowrunner.interface import Interface
 from flowrunner.model import Model
+
+NOTICE = 25
+"""The level of what people want to see while it happens: how far a driver is with something that takes minutes."""
+
+logging.addLevelName(NOTICE, "NOTICE")
 
 
 class Config(Model):
@@ -31,6 +38,8 @@ class Driver(Generic[C]):
         """Make a driver; `children` are those that its entry in the exporter's file lists."""
         self.config = config
         self.children: dict[str, Driver[Any]] = dict(children or {})
+        self.front: Interface | None = None
+        """What jobs reach in its place, where another driver uses it too and shares it with them."""
 
     @classmethod
     def config_model(cls) -> type[Config]:

@@ -65,7 +65,8 @@ class Bench:
 
         guards = (guard, alive) if guard else (alive,)
         path = join(self.name, part.home)
-        traced = Traced(Direct(driver), driver=path, type=part.type, guards=guards, on_call=on_call, on_log=self.on_log)
+        direct = Direct(driver.front or driver)
+        traced = Traced(direct, driver=path, type=part.type, guards=guards, on_call=on_call, on_log=self.on_log)
         return client(offered(type(driver)), traced)
 
     @asynccontextmanager

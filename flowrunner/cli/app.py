@@ -18,6 +18,7 @@ COMMANDS = {
     "exporter": "Serve a bench to other machines",
     "shell": "Open a shell in which a bench is yours",
     "device": "Use a device by hand: power, console, flash",
+    "bundle": "Check, push and pull what boards boot to be flashed",
     "runs": "List the runs of this folder",
     "report": "Write the reports of a run again, or print its summary",
     "recover": "Clean up behind a run that was killed",

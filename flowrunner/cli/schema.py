@@ -14,7 +14,7 @@ from flowrunner.lab.schema import schemas
 
 
 def schema(
-    name: Annotated[str, typer.Argument(help="pipeline, lab, exporter, actions/NAME or drivers/TYPE")] = "pipeline",
+    name: Annotated[str, typer.Argument(help="pipeline, lab, exporter, bundle, actions/NAME ...")] = "pipeline",
     write: Annotated[Path | None, typer.Option("--write", metavar="FOLDER", help="Write all of them there")] = None,
 ) -> None:
     """Print one JSON Schema, or write them all."""

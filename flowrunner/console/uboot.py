@@ -28,6 +28,7 @@ KNOCK = 0.1
 """Seconds between two keys that stop the autoboot."""
 
 _ENDING = re.compile(rb"\r+\n")
+_REASON = re.compile(r"TFTP error: .*|.*[Rr]etry count exceeded.*|\*\*\* ERROR: .*|.*not found.*")
 _SPECIAL = re.compile(r"(['\\])")
 
 
@@ -47,6 +48,8 @@ class UbootShell:
     def __init__(self, session: ConsoleSession, *, prompt: str = PROMPT, delay: float = 0.0) -> None:
         self._session = session
         self._prompt = Prompt(f"(?:{prompt})", regex=True)
+        self._next = Prompt(f"(?:{prompt})", regex=True, settle=0.0)
+        """The prompt behind a last marker, where nothing else can come."""
         self._delay = delay
         self._word = secrets.token_hex(3)
 
@@ -111,7 +114,7 @@ class UbootShell:
                 f"U-Boot gave '{status}' for the status of a command", blame="config", driver=self._session.name,
                 help="it needs the hush shell (CONFIG_HUSH_PARSER)",
             )  # fmt: skip
-        await self._session.expect([self._prompt])
+        await self._session.expect([self._next])
         return Ran(_ENDING.sub(b"\n", self._session.read(start, end.start)), int(status))
 
     async def _marked(self, marker: str, command: str) -> int:
@@ -167,14 +170,29 @@ class UbootShell:
             ran = await self.tried("dhcp", tries)
         finally:
             await self.set("autoload", autoload)
-        ip = await self.get("ipaddr")
+        names = ("ipaddr", "netmask", "gatewayip", "serverip")
+        said = (await self.run("; ".join(f"printenv {name}" for name in names))).text
+        found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+        ip = found.get("ipaddr")
         if ran.status or not ip:
             raise ExpectationError(
                 f"DHCP gave no address in {tries} tries", said=last_lines(ran.output),
                 help="is the cable in, does a DHCP server answer in that network?",
             )  # fmt: skip
-        mask = await self.get("netmask") or "255.255.255.0"
-        return Lease(ip, mask, await self.get("gatewayip"), await self.get("serverip"))
+        return Lease(ip, found.get("netmask", "255.255.255.0"), found.get("gatewayip"), found.get("serverip"))
+
+    async def load(self, file: str, address: str, *, server: str | None = None, tries: int = 2) -> int:
+        """Load a file by TFTP to `address`, a number in hexadecimal or a variable; returns its size in bytes.
+
+        Raises:
+            ExpectationError: it could not be loaded; U-Boot itself repeats lost packets.
+        """
+        source = f"{server}:{file}" if server else file
+        ran = await self.tried(f'tftpboot {address} "{source}"', tries)
+        if ran.status:
+            end = "\n".join(ran.text.splitlines()[-5:])
+            raise ExpectationError(f"U-Boot could not load '{source}': {_reason(ran.text)}", said=end)
+        return int(await self.get("filesize") or "0", 16)
 
     async def give_up(self) -> None:
         """Press Ctrl-C, so that the next command finds the prompt."""
@@ -196,6 +214,12 @@ class UbootShell:
                 said=last_lines(self._session.read(max(begin, self._session.end - 4096))),
             )
         return match.text
+
+
+def _reason(said: str) -> str:
+    """U-Boot's own words for what went wrong."""
+    found = _REASON.findall(said)
+    return found[-1].strip(" *") if found else "it did not say why"
 
 
 def quoted(value: str) -> str:

@@ -26,8 +26,8 @@ LogSource = Literal["driver", "before_lease", "after_lease", "system"]
 class DeviceLog:
     """A line that was logged beside a device.
 
-    `level` is `debug`, `info`, `warning`, `error` or `critical`; `driver` is the path of the part (`dut.power`) that it
-    comes from and `call` what that was busy with, where both are known.
+    `level` is `debug`, `info`, `notice`, `warning`, `error` or `critical`; `driver` is the path of the part that it
+    comes from (`dut.power`) and `call` what that was busy with, where both are known.
     """
 
     role: str

@@ -87,13 +87,13 @@ def _safe_finished(event: Event) -> tuple[str, str]:
 
 
 def _device_log(event: Event) -> tuple[str, str] | None:
-    """Warnings and worse; what is only informed about is in the journal."""
-    level = str(event["level"])
-    if level not in ("warning", "error", "critical"):
-        return None
+    """Notices and worse; what is only informed about is in the journal."""
+    word = _LEVELS.get(event["level"])
     who = event.get("driver") or f"the exporter of {event['role']}"
-    return "warning" if level == "warning" else "error", f"{who}: {one_line(event['message'], 1000)}"
+    return (word, f"{who}: {one_line(event['message'], 1000)}") if word else None
 
+
+_LEVELS = {"notice": "notice", "warning": "warning", "error": "error", "critical": "error"}
 
 _WORDS: Mapping[str, Callable[[Event], tuple[str, str] | None]] = {
     "lease.acquired": _lease_acquired,

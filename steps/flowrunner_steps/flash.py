@@ -100,6 +100,7 @@ class Flash(Step):
                 written = await self._flash(flasher, image, context)
                 if image.fingerprint:
                     await self._compare(flasher, image.fingerprint, context)
+        context.skip_output()  # a board that writes its storage itself has said much, and nothing that was asked for
         seconds = anyio.current_time() - start
         return FlashOutputs(
             image=image.name,

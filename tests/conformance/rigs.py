@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -17,7 +18,8 @@ from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.power import Power
 from flowrunner.interfaces.storage import Flasher, StorageMux
 from flowrunner.plugins import load
-from tests.support import far_ends
+from tests.support import far_ends, netboard
+from tests.support.loops import needs_root
 from tests.support.machines import BytesImage, echo_disk, read_until
 from tests.support.sshd import sshd
 from tests.support.vnc import desktop
@@ -33,7 +35,8 @@ class Rig:
 
     `boots` is what its console shows once it is up (None: nothing has to be done), `methods` what its shell offers,
     `far_end` is started before the driver is made and adds to its config, `talk` is what to send there and what comes,
-    `greeting` how that begins before anything is sent.
+    `greeting` how that begins before anything is sent. A `twin` is another rig's driver with other defaults: what that has passed, it has. Its children have rigs of their
+    own.
     """
 
     type: str
@@ -46,6 +49,7 @@ class Rig:
     greeting: bytes = b""
     children: Mapping[str, Rig] = field(default_factory=dict)
     marks: tuple[pytest.MarkDecorator, ...] = ()
+    twin: bool = False
 
     def make(self, folder: Path, **config: Any) -> Driver[Any]:
         """The driver."""
@@ -97,6 +101,17 @@ async def _desktop(folder: Path) -> AsyncIterator[dict[str, Any]]:
         yield {}
 
 
+def _flasher(folder: Path) -> dict[str, Any]:
+    return {"flasher_bundle": str(folder / "bundle"), "off_for": 0, "after": "off", "retries": 0}
+
+
+NETBOARD = {
+    "serial": Rig("console.process", lambda f: {"command": [sys.executable, netboard.PROGRAM, str(f)]}),
+    "power": Rig("power.command", lambda f: {"on": f"touch {f}/power", "off": f"rm -f {f}/power"}),
+    "tftp": Rig("tftp.server", lambda f: {"root_dir": f / "tftp", "host": netboard.HOST}),
+    "http": Rig("http.server", lambda f: {"root_dir": f / "http", "host": netboard.HOST, "port": 0}),
+}
+NEEDS_ROOT = (pytest.mark.machine, needs_root)
 NO_VSOCK = pytest.mark.skipif(not far_ends.has_vsock(), reason="no vsock loopback: modprobe vsock_loopback")
 FREE = {"host": "127.0.0.1", "port": 0}
 NOWHERE = {"host": "127.0.0.1", "port": 9}
@@ -117,6 +132,9 @@ SUPPLY = Rig("power.virtual", lambda _: {"interval": 0})
 
 RIGS = (
     Rig("console.process", lambda _: {"command": ["cat"], "raw": True}),
+    Rig("flasher.network", _flasher, far_end=netboard.disk, children=NETBOARD, marks=NEEDS_ROOT),
+    Rig("flasher.rcar_s4", _flasher, far_end=netboard.disk, children=NETBOARD, marks=NEEDS_ROOT, twin=True),
+    Rig("flasher.ti_j784s4", _flasher, far_end=netboard.disk, children=NETBOARD, marks=NEEDS_ROOT, twin=True),
     Rig("console.serial", lambda _: {"url": "loop://"}),
     Rig("files.opendal", lambda folder: {"scheme": "fs", "kwargs": {"root": str(folder / "files")}}),
     Rig("http.server", lambda folder: {"root_dir": folder / "files", **FREE}),
@@ -166,8 +184,9 @@ def over(interface: type[Interface], *, boots: bool = False) -> pytest.MarkDecor
     found = [
         pytest.param(rig, path, id=f"{rig.type}{':' if path else ''}{path}", marks=rig.marks)
         for rig in RIGS
-        if rig.boots is not None or not boots
+        if (rig.boots is not None or not boots) and not rig.twin
         for path, _ in parts(rig.make(SCRATCH), interface)
+        if path.partition(".")[0] not in rig.children
     ]
     return pytest.mark.parametrize(("rig", "path"), found)
 
@@ -198,7 +217,10 @@ class Bench:
 @asynccontextmanager
 async def opened(rig: Rig, folder: Path) -> AsyncIterator[Bench]:
     """The driver, open; what it boots is flashed."""
-    async with rig.made(folder) as driver, driver.opened():
+    async with rig.made(folder) as driver, AsyncExitStack() as stack:
+        for name in rig.children:
+            await stack.enter_async_context(driver.children[name].opened())
+        await stack.enter_async_context(driver.opened())
         bench = Bench(driver)
         if rig.image is not None:
             await bench.client(Flasher).flash(BytesImage(rig.image))

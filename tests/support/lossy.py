@@ -23,6 +23,7 @@ class Lossy:
     lose: float = 0.0
     double: float = 0.0
     delay: float = 0.0
+    listen: tuple[str, int] = ("127.0.0.1", 0)
     lost: int = 0
     _sockets: list[socket.socket] = field(default_factory=list)
     _far: dict[Any, socket.socket] = field(default_factory=dict)
@@ -34,16 +35,16 @@ class Lossy:
         self._loop = asyncio.get_running_loop()
         self._random = random.Random(self.seed)
         try:
-            yield self._open(self._ask).getsockname()
+            yield self._open(self._ask, self.listen).getsockname()
         finally:
             for sock in self._sockets:
                 self._loop.remove_reader(sock)
                 sock.close()
 
-    def _open(self, took: Callable[[bytes, Any], None]) -> socket.socket:
+    def _open(self, took: Callable[[bytes, Any], None], place: tuple[str, int] = ("127.0.0.1", 0)) -> socket.socket:
         """A socket; `took` gets each packet with its sender."""
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.bind(("127.0.0.1", 0))
+        sock.bind(place)
         sock.setblocking(False)
         self._sockets.append(sock)
         self._loop.add_reader(sock, lambda: took(*sock.recvfrom(70000)))

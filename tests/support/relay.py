@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 
 class Relay:
-    """Forwards connections from `port` on loopback to another port."""
+    """Forwards connections from `port` on `host` to another port at `far`, both on loopback.
 
-    def __init__(self, target: int) -> None:
+    `carried` bytes came from there so far; `on_carried` is called whenever there are more.
+    """
+
+    def __init__(self, target: int, *, host: str = "127.0.0.1", far: str = "127.0.0.1") -> None:
         self.port = 0
+        self.carried = 0
+        self.on_carried: Callable[[], None] | None = None
+        self._host = host
+        self._far = far
         self.connections = 0
         self._target = target
         self._writers: set[asyncio.StreamWriter] = set()
@@ -33,9 +40,9 @@ class Relay:
         self._flowing.set()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Relay]:
-        """Take connections."""
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+    async def running(self, port: int = 0) -> AsyncIterator[Relay]:
+        """Take connections; port 0 takes a free one."""
+        server = await asyncio.start_server(self._accept, self._host, port)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
@@ -48,20 +55,25 @@ class Relay:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         await self._flowing.wait()
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        far_reader, far_writer = await asyncio.open_connection(self._far, self._target)
         self._writers |= {writer, far_writer}
         both = [
             asyncio.create_task(self._carry(reader, far_writer)),
-            asyncio.create_task(self._carry(far_reader, writer)),
+            asyncio.create_task(self._carry(far_reader, writer, counted=True)),
         ]
         self._tasks.update(both)
         await asyncio.wait(both)
         self._tasks.difference_update(both)
         self._writers -= {writer, far_writer}
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counted: bool = False
+    ) -> None:
         try:
             while data := await reader.read(65536):
+                self.carried += len(data) if counted else 0
+                if self.on_carried and counted:
+                    self.on_carried()
                 await self._flowing.wait()
                 writer.write(data)
                 await writer.drain()

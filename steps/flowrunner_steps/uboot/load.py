@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from pydantic import Field
 
-from flowrunner.errors import ExpectationError
 from flowrunner.model import Duration
 from flowrunner.step import Context, Outputs
 from flowrunner_steps.uboot._prompt import AtPrompt, Command
@@ -51,21 +48,6 @@ class Load(AtPrompt):
     """How long all of it may take."""
 
     async def run(self, context: Context) -> LoadOutputs:
-        source = f"{self.server}:{self.file}" if self.server else self.file
-        command = f'tftpboot {self.address} "{source}"'
         async with self.shell(context) as shell:
-            ran = await shell.tried(command, self.tries)
-            size = await shell.get("filesize")
-        if ran.status:
-            raise ExpectationError(f"U-Boot could not load '{source}': {_reason(ran.text)}", said=_end(ran.text))
-        return LoadOutputs(bytes=int(size or "0", 16), address=self.address)
-
-
-def _reason(said: str) -> str:
-    """U-Boot's own words for what went wrong."""
-    found = re.findall(r"TFTP error: .*|.*[Rr]etry count exceeded.*|\*\*\* ERROR: .*|.*not found.*", said)
-    return found[-1].strip(" *") if found else "it did not say why"
-
-
-def _end(said: str) -> str:
-    return "\n".join(said.splitlines()[-5:])
+            size = await shell.load(self.file, self.address, server=self.server, tries=self.tries)
+        return LoadOutputs(bytes=size, address=self.address)

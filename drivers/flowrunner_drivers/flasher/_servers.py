@@ -1,0 +1,95 @@
+"""The flasher's parts: its children, or servers of its own where it has none."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+
+from flowrunner.driver import Driver
+from flowrunner.errors import BenchError, FlowrunnerError
+from flowrunner.interface import Interface
+from flowrunner.interfaces.files import Files
+from flowrunner.interfaces.server import FILES, FileServer
+from flowrunner.plugins import load
+
+I = TypeVar("I", bound=Interface)  # noqa: E741
+
+log = logging.getLogger(__name__)
+
+
+def child(children: Mapping[str, Driver[Any]], interface: type[I], *names: str) -> I:
+    """The child of one of these names.
+
+    Raises:
+        BenchError: there is none, or it offers something else.
+    """
+    name = next((name for name in names if name in children), None)
+    if name is None:
+        what = f"a flasher needs a child '{names[0]}' that offers {interface.name}"
+        raise BenchError(what, blame="config", help=f"such as {names[0]}: {{ref: {interface.name}}}")
+    found = children[name]
+    if not isinstance(found, interface):
+        raise BenchError(f"the flasher's child '{name}' offers no {interface.name}", blame="config")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder on a server, for the files of one flashing."""
+
+    server: FileServer
+    store: Files
+    name: str
+
+    def path(self, file: str) -> str:
+        """The path of a file in it."""
+        return f"{self.name}/{file}"
+
+    async def url(self, file: str) -> str:
+        """Where the board finds the file."""
+        return await self.server.url(self.path(file))
+
+
+class Served:
+    """A server: the child `name`, or one of our own, which listens only while it is needed."""
+
+    def __init__(
+        self, children: dict[str, Driver[Any]], name: str, interface: type[FileServer], root: Path | None,
+        host: str | None, *, port: int,
+    ) -> None:  # fmt: skip
+        self._own = name not in children
+        if self._own:
+            config = {"port": port, **({"root_dir": root} if root else {}), **({"host": host} if host else {})}
+            children[name] = load("flowrunner.drivers", Driver, f"{name}.server").make(config)
+        self.server: FileServer = child(children, interface, name)
+        store = children[name].children.get(FILES)
+        if not isinstance(store, Files):
+            raise BenchError(f"the flasher's child '{name}' has no part '{FILES}' to put files into", blame="config")
+        self._store: Files = store
+
+    async def rest(self) -> None:
+        """Stop listening for now, if it is our own."""
+        if self._own:
+            await self.server.stop()
+
+    @asynccontextmanager
+    async def folder(self) -> AsyncIterator[Folder]:
+        """A folder of its own while the server listens; it is deleted at the end, whatever happened."""
+        folder = Folder(self.server, self._store, f"flash-{secrets.token_hex(4)}")
+        await self.server.start()
+        try:
+            yield folder
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.rest()
+                try:
+                    await self._store.remove_all(folder.name)
+                except FlowrunnerError as error:
+                    log.warning("'%s' could not be deleted from the server: %s", folder.name, error.what)

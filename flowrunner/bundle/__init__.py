@@ -1,0 +1,1 @@
+"""Flasher bundles: what a board boots over the network to be flashed, and how it is described."""

@@ -1,0 +1,209 @@
+"""Pulling bundles from an OCI registry and pushing them there, over oras; every byte is held against its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Self, cast
+
+import oras.container
+import oras.oci
+import oras.provider
+import requests
+
+from flowrunner.bundle.reference import Access, Reference
+from flowrunner.errors import BenchError
+
+TITLE = "org.opencontainers.image.title"
+UNPACK = "io.deis.oras.content.unpack"
+KIND = "application/vnd.jumpstarter.flasher-bundle.v1"
+ACCEPT = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+PIECE = 1 << 20
+LARGEST_MANIFEST = 4 << 20
+TIMEOUT = (10, 120)
+"""Seconds to connect, and between two pieces."""
+
+
+class _Provider(oras.provider.Registry):  # type: ignore[misc] # oras has no types
+    """oras without its retries, which would hide for two minutes that nobody answers."""
+
+    do_request = inspect.unwrap(oras.provider.Registry.do_request)
+
+
+class Registry:
+    """One repository of a registry. Blocks: use it in a thread."""
+
+    def __init__(self, reference: Reference, access: Access) -> None:
+        self.reference = reference
+        insecure = reference.plain if access.insecure is None else access.insecure
+        self._url = f"{'http' if insecure else 'https'}://{reference.registry}/v2/"
+        self._verify: bool | str = access.cacert or True
+        with self._told():
+            asked = requests.get(self._url, timeout=TIMEOUT, verify=self._verify)
+        basic = asked.headers.get("Www-Authenticate", "").lower().startswith("basic")
+        self._provider = _Provider(
+            insecure=insecure, tls_verify=self._verify, auth_backend="basic" if basic else "token"
+        )
+        self._container = oras.container.Container(f"{reference.repository}:{reference.tag or 'latest'}")
+        self._container.registry = reference.registry
+        self._container.digest = reference.digest
+        if access.username is not None:
+            self._provider.auth.set_basic_auth(access.username, access.password or "")
+        else:
+            self._provider.auth.load_configs(self._container)
+        if basic and not hasattr(self._provider.auth, "_basic_auth"):  # oras would fail in another way
+            raise self._refused()
+        session = self._provider.session
+        session.request = _timed(session.request)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._provider.session.close()
+
+    def manifest(self) -> tuple[Mapping[str, Any], str]:
+        """The OCI manifest and its digest.
+
+        Raises:
+            BenchError: there is none, or not with the digest that was asked for.
+        """
+        url = f"{self._url}{self.reference.name}/manifests/{self.reference.digest or self.reference.tag}"
+        with self._told():
+            raw = self._asked(self._provider.do_request(url, "GET", headers={"Accept": ACCEPT})).content
+        digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+        if self.reference.digest not in (None, digest):
+            raise self._wrong(f"is {digest} there, not {self.reference.digest}")
+        try:
+            found = json.loads(raw)
+            assert isinstance(found["layers"], list)
+        except (ValueError, KeyError, TypeError, AssertionError) as error:
+            raise self._wrong("is no artifact with layers") from error
+        return found, digest
+
+    def fetch(self, manifest: Mapping[str, Any], folder: Path) -> None:
+        """Put the files of all layers below `folder`.
+
+        Raises:
+            BenchError: one is not what its digest says, has no name, or leads out.
+        """
+        for layer in manifest["layers"]:
+            name = layer.get("annotations", {}).get(TITLE)
+            if not name:
+                raise self._wrong("has a layer without a name", help="push it by 'flow bundle push', or by 'oras push'")
+            place = PurePosixPath(name)
+            if place.is_absolute() or ".." in place.parts:
+                raise self._wrong(f"has a file '{name}', which leads out of the bundle")
+            path = folder / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unpack = layer["annotations"].get(UNPACK) == "true"
+            target = path.with_name(f".{path.name}.tar") if unpack else path
+            self._blob(layer["digest"], target)
+            if unpack:
+                _unpack(target, path.parent)
+
+    def push(self, folder: Path) -> str:
+        """Push all files of `folder`; returns the digest of what is there now."""
+        manifest = oras.oci.NewManifest()
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        with self._told():
+            for path in files:
+                layer = oras.oci.NewLayer(str(path), media_type="application/octet-stream")
+                layer["annotations"] = {TITLE: path.relative_to(folder).as_posix()}
+                manifest["layers"].append(layer)
+                self._asked(self._provider.upload_blob(str(path), self._container, layer))
+            config, _ = oras.oci.ManifestConfig()
+            manifest["config"] = {**config, "mediaType": KIND}
+            with oras.provider.temporary_empty_config() as empty:
+                self._asked(self._provider.upload_blob(empty, self._container, manifest["config"]))
+            answer = self._asked(self._provider.upload_manifest(manifest, self._container))
+        return str(answer.headers.get("Docker-Content-Digest") or self.manifest()[1])
+
+    def _blob(self, digest: str, path: Path) -> None:
+        found = hashlib.sha256()
+        with self._told():
+            answer = self._asked(self._provider.get_blob(self._container, digest, stream=True))
+            with answer, path.open("wb") as file:
+                for piece in answer.iter_content(PIECE):
+                    found.update(piece)
+                    file.write(piece)
+        if f"sha256:{found.hexdigest()}" != digest:
+            raise self._wrong(f"is damaged: a file of it is sha256:{found.hexdigest()}, not {digest}")
+
+    def _asked(self, answer: requests.Response) -> requests.Response:
+        """The answer, when it is a good one."""
+        match answer.status_code:
+            case 200 | 201 | 202:
+                return answer
+            case 401 | 403:
+                raise self._refused()
+            case 404:
+                raise self._wrong("is not there", help="look at its name and tag")
+            case status:
+                what = f"registry '{self.reference.registry}' answered {status} {answer.reason}"
+                raise BenchError(what, blame="infra", said=answer.text[:500] or None)
+
+    def _refused(self) -> BenchError:
+        return BenchError(
+            f"registry '{self.reference.registry}' does not let us at '{self.reference.name}'", blame="config",
+            help="log in ('oras login'), set OCI_USERNAME and OCI_PASSWORD, or set username and password",
+        )  # fmt: skip
+
+    def _wrong(self, what: str, help: str | None = None) -> BenchError:
+        return BenchError(f"bundle '{self.reference}' {what}", blame="config", help=help)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What requests and oras raise, as errors of ours."""
+        registry = self.reference.registry
+        try:
+            yield
+        except requests.exceptions.SSLError as error:
+            raise BenchError(
+                f"registry '{registry}' could not be trusted: {error}", blame="config",
+                help="set cacert to the file of its certificate, or insecure: true for plain HTTP",
+            ) from error  # fmt: skip
+        except requests.exceptions.RequestException as error:
+            raise BenchError(
+                f"registry '{registry}' did not answer: {_cause(error)}", blame="infra",
+                help="is it up, and is this the right address?",
+            ) from error  # fmt: skip
+        except ValueError as error:  # oras has no other for a login that was refused
+            if "authentication" not in str(error):
+                raise
+            raise self._refused() from error
+
+
+def _timed(request: Any) -> Any:
+    def timed(*args: Any, **kwargs: Any) -> requests.Response:
+        return cast("requests.Response", request(*args, **{"timeout": TIMEOUT, **kwargs}))
+
+    return timed
+
+
+def _unpack(tar: Path, folder: Path) -> None:
+    """Layers of whole folders are tars, as oras makes them."""
+    try:
+        with tarfile.open(tar) as opened:
+            opened.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise BenchError(f"the bundle's '{tar.name[1:-4]}' cannot be unpacked: {error}", blame="config") from error
+    finally:
+        tar.unlink()
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, in the system's words."""
+    while (inner := error.__cause__ or error.__context__ or getattr(error, "reason", None)) and inner is not error:
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,285 @@
+"""What goes wrong when a board is flashed over its network, and what is said of it."""
+
+import asyncio
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from flowrunner.errors import BenchError, ExpectationError
+from flowrunner.image import open_image
+from flowrunner.interface import Direct
+from flowrunner.interfaces.console import Console
+from flowrunner_drivers.flasher.network import NetworkFlasher
+from tests.support.loops import needs_root
+from tests.support.lossy import Lossy
+from tests.support.machines import BytesImage
+from tests.support.moments import when
+from tests.support.netboard import HOST, Lab, lab, make
+from tests.support.relay import Relay
+
+pytestmark = [pytest.mark.anyio, pytest.mark.machine, needs_root]
+
+OTHER = HOST.replace("127.77.", "127.78.")
+"""Another address of this host, for what stands between the board and its server."""
+
+IMAGE = os.urandom(1_000_000)
+
+
+async def refused(found: Lab, **how: Any) -> BenchError:
+    """The error of a flash that must not succeed; the board is off then, and nothing is left on the servers."""
+    with pytest.raises(BenchError) as error:
+        await found.flasher.flash(BytesImage(IMAGE), **how)
+    assert found.left_safe
+    return error.value
+
+
+async def test_writes_the_target_that_is_named(tmp_path: Path) -> None:
+    async with lab(tmp_path, default_target="gone", packing="none") as found:
+        await found.flasher.flash(BytesImage(IMAGE), "disk")
+        assert found.content(len(IMAGE)) == IMAGE
+        error = await refused(found)
+        assert (error.what, error.blame, error.help) == ("the board has no target 'gone'", "config", "known: disk")
+
+
+async def test_a_job_reads_its_console_while_the_board_is_flashed(tmp_path: Path) -> None:
+    async with lab(tmp_path, after="reboot") as found:
+        serial = found.parts["serial"]
+        said = b""
+
+        async def job() -> None:
+            nonlocal said
+            async with Console.client(Direct(serial.front)).connect() as stream:
+                while True:
+                    said += await stream.receive()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(job)
+            await found.flasher.flash(BytesImage(IMAGE))
+            while b"flashed login: " not in said:
+                await anyio.sleep(0.05)
+            tasks.cancel_scope.cancel()
+        for words in (b"stop autoboot", b"DHCP client bound", b"Starting kernel", b"flow-dd=0"):
+            assert words in said
+        await found.parts["power"].off()
+
+
+async def test_tries_again_when_the_network_broke_off_and_reads_the_image_once(tmp_path: Path) -> None:
+    async with lab(tmp_path, http={"address": OTHER}, retries=1) as found:
+        port = await found.parts["http"].port()
+        relay = Relay(port, host=OTHER, far=HOST)
+
+        def cut_once() -> None:
+            if relay.carried > 300_000:
+                relay.on_carried = None
+                relay.cut()
+
+        relay.on_carried = cut_once
+        async with relay.running(port):
+            await found.flasher.flash(BytesImage(IMAGE))
+        assert relay.connections == 2
+        assert found.content(len(IMAGE)) == IMAGE
+
+
+async def test_a_download_that_breaks_off_is_the_networks_fault(tmp_path: Path) -> None:
+    async with lab(tmp_path, http={"address": OTHER}) as found:
+        port = await found.parts["http"].port()
+        relay = Relay(port, host=OTHER, far=HOST)
+        relay.on_carried = lambda: relay.cut() if relay.carried > 300_000 else None
+        async with relay.running(port):
+            error = await refused(found)
+    assert error.what == "the board's download of the image broke off: wget exited 1"
+    assert error.blame == "infra"
+    assert error.said and "wget: " in error.said
+
+
+async def test_a_download_that_stands_still_is_seen(tmp_path: Path) -> None:
+    async with lab(tmp_path, http={"address": OTHER}, stall_timeout=3) as found:
+        port = await found.parts["http"].port()
+        relay = Relay(port, host=OTHER, far=HOST)
+        relay.on_carried = lambda: relay.go_silent() if relay.carried > 300_000 else None
+        async with relay.running(port):
+            error = await refused(found)
+    assert error.what.startswith("the writing stands still for ")
+    assert error.blame == "infra"
+
+
+async def test_nobody_answers_to_dhcp(tmp_path: Path) -> None:
+    (tmp_path / "no-dhcp").touch()
+    async with lab(tmp_path) as found:
+        error = await refused(found)
+    assert (error.what, error.blame) == ("DHCP gave no address in 3 tries", "infra")
+    assert error.said == "BOOTP broadcast 1\nRetry time exceeded"
+
+
+async def test_another_tftp_server_answers(tmp_path: Path) -> None:
+    async with make("tftp.server", host=OTHER).opened(), lab(tmp_path, tftp={"address": OTHER}) as found:
+        error = await refused(found)
+    assert error.what.startswith(f"the TFTP server at {OTHER} has no 'flash-")
+    assert error.what.endswith("/kernel', the kernel")
+    assert (error.blame, error.help) == ("config", "does another TFTP server answer at that address?")
+
+
+@pytest.mark.parametrize("lose", [0.03, 1.0])
+async def test_lost_packets_cost_time_and_a_dead_line_is_the_networks_fault(tmp_path: Path, lose: float) -> None:
+    lossy = Lossy((HOST, 69), 7, lose=lose, listen=(OTHER, 69))
+    async with lossy.running(), lab(tmp_path, tftp={"address": OTHER, "timeout": 0.1}, load_timeout=4) as found:
+        if lose < 1:
+            await found.flasher.flash(BytesImage(IMAGE))
+            return
+        error = await refused(found)
+    assert "loaded the kernel" in error.what or "could not load" in error.what
+    assert error.blame == "infra"
+    assert lossy.lost
+
+
+async def test_an_image_that_is_too_large_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    async with lab(tmp_path, size=512 << 10) as found:
+        error = await refused(found)
+        assert found.content(512 << 10) == b"\xaa" * (512 << 10)
+    assert error.what == f"target 'disk' is {found.device} with 512KiB, the image has 976.56KiB"
+    assert error.blame == "config"
+
+
+async def test_a_locked_medium_is_the_devices_fault(tmp_path: Path) -> None:
+    async with lab(tmp_path) as found:
+        subprocess.run(["blockdev", "--setro", str(found.device)], check=True)
+        try:
+            error = await refused(found)
+        finally:  # it outlives the loop
+            subprocess.run(["blockdev", "--setrw", str(found.device)], check=True)
+    assert error.what.startswith(f"'{found.device}' did not take the image: dd exited 1")
+    assert error.blame == "device"
+    assert error.said and "dd: " in error.said
+
+
+async def test_a_medium_that_holds_something_else_is_found_by_reading_back(tmp_path: Path) -> None:
+    def decay() -> None:
+        with found.device.open("r+b") as medium:
+            medium.seek(500_000)
+            medium.write(b"\0" * 512)
+            medium.flush()
+            os.fsync(medium.fileno())
+
+    async with lab(tmp_path) as found:
+        with when("reads 976.56KiB back", decay) as moment:
+            error = await refused(found)
+        assert moment.done
+    assert error.what.startswith(f"the storage does not hold what was written: '{found.device}' has another checksum")
+    assert error.blame == "device"
+
+
+async def test_a_block_device_that_the_board_does_not_have(tmp_path: Path) -> None:
+    targets = {"card": "/dev/mmcblk7", "nand": "/sys/class/block#4fb0000"}
+    async with lab(tmp_path, targets=targets) as found:
+        error = await refused(found, target="card")
+        assert error.what == "target 'card' is '/dev/mmcblk7': the board has no block device /dev/mmcblk7"
+        error = await refused(found, target="nand")
+    assert error.what.endswith("no block device of the board is behind the address 4fb0000")
+    assert error.blame == "config"
+
+
+@pytest.mark.parametrize("login", ["{username: root}", "{username: root, password: wrong}"])
+async def test_a_login_that_is_refused_is_not_tried_again(tmp_path: Path, login: str) -> None:
+    (tmp_path / "password").write_text("secret")
+    async with lab(tmp_path, spec={"login": login}, retries=2) as found:
+        error = await refused(found)
+    wanted = "'root' was not let in" if "wrong" in login else "a password was asked for 'root', and none is given"
+    assert (error.what, error.blame) == (wanted, "config")
+    assert "manifest" in (error.help or "")
+
+
+async def test_a_kernel_that_hangs_is_the_devices_fault(tmp_path: Path) -> None:
+    (tmp_path / "hang").touch()
+    async with lab(tmp_path, login_timeout=1) as found:
+        error = await refused(found)
+    assert (error.what, error.blame) == ("'root' was not logged in within 1s: no login prompt", "device")
+    assert error.said and "Starting kernel" in error.said
+
+
+async def test_a_board_without_a_boot_loader_is_the_devices_fault(tmp_path: Path) -> None:
+    async with lab(tmp_path, uboot_prompt="Nothing> ", uboot_timeout=2) as found:
+        error = await refused(found)
+    assert (error.what, error.blame) == ("U-Boot's prompt was not seen within 2s", "device")
+
+
+@pytest.mark.parametrize("back", [False, True])
+async def test_power_that_is_lost_in_the_middle(tmp_path: Path, back: bool) -> None:
+    def lose() -> None:
+        (tmp_path / "power").unlink()
+        if back:
+            asyncio.get_running_loop().call_later(0.3, (tmp_path / "power").touch)
+
+    async with lab(tmp_path, http={"address": OTHER}, stall_timeout=3) as found:
+        port = await found.parts["http"].port()
+        relay = Relay(port, host=OTHER, far=HOST)
+        relay.on_carried = lambda: relay.go_silent() if relay.carried > 300_000 else None
+        async with relay.running(port):
+            with when("the board writes", lose):
+                error = await refused(found)
+    wanted = "the board started again while it was flashed" if back else "the board has said nothing for 3s"
+    assert (error.what, error.blame) == (wanted, "device")
+
+
+async def test_a_cancelled_flash_leaves_the_board_off_and_can_be_done_again(tmp_path: Path) -> None:
+    async with lab(tmp_path) as found:
+        with anyio.CancelScope() as scope:
+            with when("the board writes", scope.cancel):
+                await found.flasher.flash(BytesImage(IMAGE))
+        assert scope.cancelled_caught
+        assert found.left_safe
+        await found.flasher.flash(BytesImage(IMAGE))
+        assert found.content(len(IMAGE)) == IMAGE
+
+
+async def test_an_image_with_a_wrong_checksum_never_reaches_the_board(tmp_path: Path) -> None:
+    (tmp_path / "image").write_bytes(IMAGE)
+    async with lab(tmp_path) as found, open_image("image", base=tmp_path, checksum=f"sha256:{'0' * 64}") as image:
+        with pytest.raises(ExpectationError, match="has the checksum") as error:
+            await found.flasher.flash(image)
+        assert error.value.help == "nothing was written to the board"
+        assert found.left_safe
+        assert found.content(len(IMAGE)) == b"\xaa" * len(IMAGE)
+
+
+async def test_commands_before_and_behind_are_run_and_must_succeed(tmp_path: Path) -> None:
+    spec = {
+        "preflash_commands": f"['echo $dhcp_addr > {tmp_path}/a']",
+        "postflash_commands": "['test -b $target', 'false']",
+    }
+    async with lab(tmp_path, spec=spec) as found:
+        error = await refused(found)
+        assert found.content(len(IMAGE)) == IMAGE
+    assert (tmp_path / "a").read_text() == "127.0.0.1\n"
+    assert (error.what, error.blame) == ("the postflash command 'false' exited 1", "config")
+
+
+async def test_a_system_without_a_command_is_the_bundles_fault(tmp_path: Path) -> None:
+    async with lab(tmp_path, packing="zstd") as found:
+        error = await refused(found)
+    assert (error.what, error.blame) == ("the board's system has no 'zstd'", "config")
+
+
+async def test_a_registry_that_is_down_leaves_the_board_alone(tmp_path: Path) -> None:
+    async with lab(tmp_path, flasher_bundle="127.0.0.1:1/flashers/board:1.0") as found:
+        (tmp_path / "power").touch()
+        with pytest.raises(BenchError, match="did not answer: Connection refused") as error:
+            await found.flasher.flash(BytesImage(IMAGE))
+        assert error.value.blame == "infra"
+        assert (tmp_path / "power").exists()
+
+
+async def test_a_manifest_that_is_wrong_is_told_with_its_places(tmp_path: Path) -> None:
+    async with lab(tmp_path, spec={"default_target": "gone"}) as found:
+        with pytest.raises(BenchError, match=r"manifest.yaml:\d+:\d+: default_target is 'gone'") as error:
+            await found.flasher.flash(BytesImage(IMAGE))
+        assert error.value.blame == "config"
+
+
+def test_needs_a_console_and_power() -> None:
+    for children, missing in (({}, "power"), ({"power": make("power.virtual")}, "serial")):
+        with pytest.raises(BenchError, match=f"needs a child '{missing}'"):
+            NetworkFlasher.make({"flasher_bundle": "./b"}, children)

@@ -1,0 +1,1 @@
+"""Files of the systems that boot over the network."""
