@@ -35,8 +35,8 @@ class Rig:
 
     `boots` is what its console shows once it is up (None: nothing has to be done), `methods` what its shell offers,
     `far_end` is started before the driver is made and adds to its config, `talk` is what to send there and what comes,
-    `greeting` how that begins before anything is sent. A `twin` is another rig's driver with other defaults: what that has passed, it has. Its children have rigs of their
-    own.
+    `greeting` how that begins before anything is sent. A `twin` is another rig's driver with other defaults: what that
+    has passed, it has. Its children have rigs of their own.
     """
 
     type: str
