@@ -42,7 +42,7 @@ async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         yield file
 
 
-@pytest.fixture(params=["here", "remote"])
+@pytest.fixture(params=["here", pytest.param("remote", marks=pytest.mark.machine)])
 def use(request: pytest.FixtureRequest, bench: Path, tmp_path: Path) -> Use:
     """Run a test with the device: of the file, or of an exporter that serves it."""
 

@@ -102,10 +102,10 @@ async def test_doors_lead_to_networks(use: Use) -> None:
                 assert await end.receive() == b"marco"
         assert not door.path.exists()
         async with udp_port(part(dut, Network, "syslog")) as door:
-            end = await anyio.create_connected_udp_socket(door.host, door.port)
-            async with end:
-                await end.send(b"polo")
-                assert await end.receive() == b"polo"
+            far = await anyio.create_connected_udp_socket(door.host, door.port)
+            async with far:
+                await far.send(b"polo")
+                assert await far.receive() == b"polo"
 
     await use(work)
 

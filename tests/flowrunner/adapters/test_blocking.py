@@ -24,7 +24,7 @@ export:
 """
 
 
-@pytest.mark.parametrize("place", ["here", "remote"])
+@pytest.mark.parametrize("place", ["here", pytest.param("remote", marks=pytest.mark.machine)])
 def test_calls_block_and_adapters_are_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     monkeypatch.setenv("FLOW_LOCK_DIR", str(tmp_path / "locks"))
     file = tmp_path / "bench.yaml"
