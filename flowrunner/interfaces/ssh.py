@@ -105,6 +105,11 @@ class Ssh(Interface):
 
     @call
     @abstractmethod
+    async def shared(self) -> SshLogin:
+        """Who logs in, for a client that does so itself through the part `tcp`; the key only where that is shared."""
+
+    @call
+    @abstractmethod
     async def upload(
         self,
         path: str,

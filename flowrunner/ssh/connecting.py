@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import AsyncExitStack
 from typing import Any
@@ -17,6 +18,11 @@ from flowrunner.ssh.settings import Credentials, SshSettings
 
 SILENT = 3
 """Questions whether the device is there that may stay without an answer."""
+
+_log = logging.getLogger("asyncssh")
+if _log.level == logging.NOTSET:
+    _log.setLevel(logging.WARNING)  # it tells of each packet's purpose, with commands and paths
+    asyncssh.set_sftp_log_level(logging.WARNING)
 
 EVERYTHING = "+*"
 """All algorithms, those that are no longer safe behind the others."""

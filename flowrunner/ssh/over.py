@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,7 +12,7 @@ from flowrunner.interface import ByteStream
 from flowrunner.interfaces.network import Network
 from flowrunner.interfaces.ssh import Ssh, SshEntry, SshFile, SshLogin, SshServer, SshTerminal
 from flowrunner.ssh.lines import Line, Lines
-from flowrunner.ssh.settings import SshSettings
+from flowrunner.ssh.settings import SshSettings, credentials
 
 
 class SshOver(Ssh):
@@ -38,6 +39,11 @@ class SshOver(Ssh):
 
     async def forget(self) -> None:
         self.lines.forget()
+
+    async def shared(self) -> SshLogin:
+        settings = self.lines.settings
+        key = credentials(settings, None, os.environ).key if settings.share_key else None
+        return SshLogin(username=settings.username, key=key)
 
     async def upload(
         self, path: str, content: AsyncIterable[bytes], mode: int | None = None, verify: bool = True,

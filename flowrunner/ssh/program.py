@@ -34,7 +34,8 @@ class Program:
             if not NAME.fullmatch(name):
                 raise BenchError(f"'{name}' cannot name a variable", blame="config", help="use letters, digits and _")
         text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
-        text += f'exec "${{SHELL:-/bin/sh}}" -c {shlex.quote(command)}'
+        # bash has read its files already when it comes here; one level down it does not read them once more
+        text += f'export SHLVL=1\nexec "${{SHELL:-/bin/sh}}" -c {shlex.quote(command)}'
         if "\0" in text:
             raise BenchError("a command cannot hold a zero byte", blame="config")
         self.head = text.replace("\\", "\\\\").replace("\n", "\\n").encode() + b"\n"

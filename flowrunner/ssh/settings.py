@@ -66,6 +66,9 @@ class SshSettings(Config):
     """Seconds of silence after which the device is asked whether it is there; it is lost after three without an answer;
     0 never asks."""
 
+    share_key: bool = False
+    """Whether clients may have the private key, to log in themselves: Jumpstarter's need it for their own `ssh`."""
+
     posix: bool = True
     """Whether commands are run by a POSIX shell: only then secrets in `env` stay out of the device's list of processes,
     and all that a command started can be ended. False sends commands as they are, such as to a network switch."""

@@ -151,14 +151,28 @@ async def discard(client: Any, part: str) -> None:
         await client.remove(part)
 
 
-async def read(client: Any, line: Line, path: str, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
-    """A file's content; the next piece is on its way while one is used."""
-    with told(line, "read", path):
+async def append(client: Any, line: Line, path: str, content: AsyncIterable[bytes]) -> int:
+    """Write behind what is there; the bytes that were written."""
+    size = 0
+    with told(line, "written", path):
+        async with client.open(path, "ab") as file:
+            async for piece in gathered(content):
+                await file.write(piece)
+                size += len(piece)
+    return size
+
+
+async def read(
+    client: Any, line: Line, path: str, offset: int = 0, length: int | None = None, *, name: str | None = None
+) -> AsyncIterator[bytes]:
+    """A file's content, `length` bytes from `offset` on; `name` is how errors call it."""
+    name = path if name is None else name
+    with told(line, "read", name):
         file = await client.open(path, "rb")
     try:
         at, left = offset, length
         while left is None or left > 0:
-            with told(line, "read", path):
+            with told(line, "read", name):
                 piece = await file.read(GATHER if left is None else min(GATHER, left), at)
             if not piece:
                 return

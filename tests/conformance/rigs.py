@@ -53,17 +53,21 @@ class Rig:
 
     def make(self, folder: Path, **config: Any) -> Driver[Any]:
         """The driver."""
-        children = {name: child.make(folder) for name, child in self.children.items()}
-        return load("flowrunner.drivers", Driver, self.type).make({**self.config(folder), **config}, children)
+        return self._of(folder, config, {name: child.make(folder) for name, child in self.children.items()})
 
     @asynccontextmanager
     async def made(self, folder: Path) -> AsyncIterator[Driver[Any]]:
-        """The driver, with its far end running."""
-        if self.far_end is None:
-            yield self.make(folder)
-        else:
-            async with self.far_end(folder) as config:
-                yield self.make(folder, **config)
+        """The driver, with its far end running and its children open."""
+        async with AsyncExitStack() as stack:
+            children = {}
+            for name, child in self.children.items():
+                children[name] = await stack.enter_async_context(child.made(folder))
+                await stack.enter_async_context(children[name].opened())
+            config = await stack.enter_async_context(self.far_end(folder)) if self.far_end else {}
+            yield self._of(folder, config, children)
+
+    def _of(self, folder: Path, config: Mapping[str, Any], children: Mapping[str, Driver[Any]]) -> Driver[Any]:
+        return load("flowrunner.drivers", Driver, self.type).make({**self.config(folder), **config}, children)
 
 
 SCRATCH = Path("nowhere")
@@ -129,6 +133,7 @@ QEMU: dict[str, Any] = {"accel": "tcg", "mem": "32M", "smp": 1, "network": False
 AT_S = Rig("network.unix", lambda folder: {"path": str(folder / "s")})
 ECHO = Rig("network.echo", lambda _: {})
 SUPPLY = Rig("power.virtual", lambda _: {"interval": 0})
+SSH = Rig("ssh.client", lambda _: NOWHERE, far_end=_sshd, talk=KEY_EXCHANGE, greeting=b"SSH-2.0-")
 
 RIGS = (
     Rig("console.process", lambda _: {"command": ["cat"], "raw": True}),
@@ -137,6 +142,7 @@ RIGS = (
     Rig("flasher.ti_j784s4", _flasher, far_end=netboard.disk, children=NETBOARD, marks=NEEDS_ROOT, twin=True),
     Rig("console.serial", lambda _: {"url": "loop://"}),
     Rig("files.opendal", lambda folder: {"scheme": "fs", "kwargs": {"root": str(folder / "files")}}),
+    Rig("files.sftp", lambda folder: {"root": str(folder / "files")}, children={"ssh": SSH}),
     Rig("http.server", lambda folder: {"root_dir": folder / "files", **FREE}),
     Rig("files.opendal", lambda _: {"scheme": "memory"}),
     Rig("machine.qemu", lambda _: QEMU, boots=b"!ready> ", image=echo_disk(), marks=(pytest.mark.machine,)),
@@ -153,7 +159,7 @@ RIGS = (
     Rig("power.group", lambda _: {}, children={"a": SUPPLY, "b": SUPPLY}),
     SUPPLY,
     Rig("shell.command", lambda _: {"methods": {"hello": "echo hello"}}, methods={"hello": b"hello\n"}),
-    Rig("ssh.client", lambda _: NOWHERE, far_end=_sshd, talk=KEY_EXCHANGE, greeting=b"SSH-2.0-"),
+    SSH,
     Rig("storage.file", lambda folder: {"path": folder / "disk", "size": "64MiB"}),
     Rig("storage.virtual", lambda _: {}),
     Rig("storage.virtual_flasher", lambda _: {"targets": ["root"]}),
@@ -180,7 +186,10 @@ def parts(driver: Driver[Any], interface: type[Interface], path: str = "") -> It
 
 
 def over(interface: type[Interface], *, boots: bool = False) -> pytest.MarkDecorator:
-    """Run a test over each part of each rig that offers `interface`, as `rig` and `path`; `boots`: of those that boot."""
+    """Run a test over each part of each rig that offers `interface`, as `rig` and `path`; `boots`: of those that boot.
+
+    Children have rigs of their own.
+    """
     found = [
         pytest.param(rig, path, id=f"{rig.type}{':' if path else ''}{path}", marks=rig.marks)
         for rig in RIGS

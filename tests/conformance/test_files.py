@@ -148,7 +148,7 @@ async def test_sends_and_fetches_files_of_the_job(rig: Rig, path: str, tmp_path:
         with pytest.raises(BenchError, match="there is no file"):
             await files.get("nope", tmp_path / "none")
     assert (tmp_path / "back").read_bytes() == CONTENT
-    assert {entry.name for entry in tmp_path.iterdir()} <= {"here", "back", "files"}
+    assert {entry.name for entry in tmp_path.iterdir()} <= {"here", "back", "files", "sshd"}
 
 
 @over(Files)

@@ -42,6 +42,7 @@ async def test_output_and_input_are_any_bytes(rig: Rig, path: str, tmp_path: Pat
         assert (await ssh.execute("wc -c", stdin=b"x" * 5_000_000)).stdout.strip() == b"5000000"
 
 
+@pytest.mark.machine
 @over(Ssh)
 async def test_a_command_that_reads_no_input_is_not_kept_by_it(rig: Rig, path: str, tmp_path: Path) -> None:
     async with opened(rig, tmp_path) as bench:
@@ -102,6 +103,7 @@ async def test_a_signal_counts_as_128_and_its_number(rig: Rig, path: str, tmp_pa
         assert (await bench.client(Ssh, path).execute("kill -9 $$")).status == 137
 
 
+@pytest.mark.machine
 @over(Ssh)
 async def test_cancelling_ends_all_that_the_command_started(rig: Rig, path: str, tmp_path: Path) -> None:
     async with opened(rig, tmp_path) as bench:
@@ -131,6 +133,7 @@ async def test_what_a_command_leaves_in_the_background_does_not_keep_it(rig: Rig
         os.kill(int(ran.stdout), 9)
 
 
+@pytest.mark.machine
 @over(Ssh)
 async def test_a_flood_of_100_MB_comes_through_in_bounded_memory(rig: Rig, path: str, tmp_path: Path) -> None:
     async with opened(rig, tmp_path) as bench:
@@ -143,6 +146,7 @@ async def test_a_flood_of_100_MB_comes_through_in_bounded_memory(rig: Rig, path:
         assert largest <= 1 << 16
 
 
+@pytest.mark.machine
 @over(Ssh)
 async def test_many_commands_run_at_once_over_one_connection(rig: Rig, path: str, tmp_path: Path) -> None:
     async with opened(rig, tmp_path) as bench:

@@ -53,6 +53,7 @@ async def test_reads_json_and_lines(tmp_path: Path) -> None:
         await ran(tmp_path, command="echo 12345678901", parse="json", limit=Size(10))
 
 
+@pytest.mark.machine
 async def test_captures_all_of_a_flood_and_keeps_the_beginning(tmp_path: Path) -> None:
     command = "head -c 5000000 /dev/zero | tr '\\0' x"
     out, context = await ran(tmp_path, command=command, capture="flood.bin", limit=Size(1000))
@@ -73,6 +74,7 @@ async def test_gives_it_variables_and_input(tmp_path: Path) -> None:
         Ssh(command="true", env={"A-B": "x"})
 
 
+@pytest.mark.machine
 async def test_time_that_runs_out_ends_the_command_on_the_device(tmp_path: Path) -> None:
     async with ssh_device(tmp_path) as device:
         context = RecordingContext(tmp_path, device)

@@ -36,6 +36,7 @@ KbdInteractiveAuthentication no
 MaxStartups 100
 MaxSessions 100
 Subsystem sftp internal-sftp
+SetEnv HOME={folder}
 """
 
 

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flowrunner.errors import BenchError
+from flowrunner_drivers._files.created import Created
 from flowrunner_drivers._files.store import StoreFiles
 
 
 class TrackedFiles(StoreFiles):
     """Files with a list of what was made since `track`."""
 
-    _created: dict[str, None]
+    _created: Created
 
     def track(self) -> None:
         """Begin with an empty list."""
-        self._created = {}
+        self._created = Created()
 
     def made(self, paths: Sequence[str]) -> None:
-        for path in paths:
-            self._created.setdefault(path)
+        self._created.add(paths)
 
     def gone(self, path: str) -> None:
-        for created in tuple(self._created):
-            if created == path or created.startswith(f"{path}/"):
-                del self._created[created]
+        self._created.gone(path)
 
     async def created(self) -> Sequence[str]:
-        return list(self._created)
+        return self._created.paths()
 
     async def register(self, path: str) -> None:
         self.made([self._in(path)])
@@ -38,12 +35,4 @@ class TrackedFiles(StoreFiles):
         Raises:
             BenchError: some of it could not be deleted.
         """
-        failed = []
-        for path in reversed(list(self._created)):
-            try:
-                if not await self._is_folder(path) or not await self.list(path):
-                    await self.delete(path)
-            except BenchError as error:
-                failed.append(error.what)
-        if failed:
-            raise BenchError("not all that was created could be deleted: " + "; ".join(failed))
+        await self._created.delete(self, self._is_folder)

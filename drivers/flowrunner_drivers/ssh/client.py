@@ -32,9 +32,6 @@ class SshClientConfig(SshSettings):
     port: int = Field(default=22, ge=1, le=65535)
     """The server's port."""
 
-    share_key: bool = False
-    """Whether clients of Jumpstarter are given the private key: their `ssh` runs on their machine and needs it."""
-
     @model_validator(mode="before")
     @classmethod
     def _theirs(cls, given: Any) -> Any:

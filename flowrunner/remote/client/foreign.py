@@ -83,10 +83,14 @@ class ForeignRemote(Remote):
         found = known(report.labels.get(CLIENT, ""))
         if not found:
             return None
-        driver = found.driver(ChannelPeer(self._channel, report.uuid, str(self.endpoint)), report.labels)
+        children = {name: self._peer(self._tree.homes[join(home, name)]) for name in node.children}
+        driver = found.driver(self._peer(home), report.labels, children)
         path = join(claim.role, home)
         traced = Traced(Direct(driver), driver=path, type=node.type, guards=(guard,), on_call=claim.on_call)
         return client(node.interfaces, traced)
+
+    def _peer(self, home: str) -> ChannelPeer:
+        return ChannelPeer(self._channel, self._tree.reports[home].uuid, str(self.endpoint))
 
 
 def _described(report: Report) -> tuple[str, tuple[type[Interface], ...]]:

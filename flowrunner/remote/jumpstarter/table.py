@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flowrunner.interface import Interface, offered
@@ -12,6 +13,7 @@ from flowrunner.interfaces.files import Files
 from flowrunner.interfaces.network import DbusNetwork, Network
 from flowrunner.interfaces.power import Power
 from flowrunner.interfaces.shell import Shell
+from flowrunner.interfaces.ssh import Ssh
 from flowrunner.interfaces.storage import Flasher, StorageMux, StorageMuxFlasher
 from flowrunner.interfaces.video import Video
 from flowrunner.remote.client.peer import Peer
@@ -23,6 +25,7 @@ from flowrunner.remote.jumpstarter.generic import GenericFacade
 from flowrunner.remote.jumpstarter.network import DbusFacade, ForeignDbus, ForeignNetwork, NetworkFacade
 from flowrunner.remote.jumpstarter.power import ForeignPower, PowerFacade
 from flowrunner.remote.jumpstarter.shell import ForeignShell, ShellFacade
+from flowrunner.remote.jumpstarter.ssh import ForeignSsh, SshFacade
 from flowrunner.remote.jumpstarter.storage import (
     FlasherFacade,
     ForeignFlasher,
@@ -35,6 +38,8 @@ from flowrunner.remote.jumpstarter.video import ForeignVideo, VideoFacade
 
 if TYPE_CHECKING:
     from flowrunner.remote.exporter.station import Node  # clients need nothing of the exporter
+
+NOTHING: Mapping[str, Peer] = MappingProxyType({})
 
 COMPOSITE = "jumpstarter_driver_composite.client.CompositeClient"
 """The class of a part that only holds others; it is installed wherever Jumpstarter's command line is."""
@@ -49,6 +54,7 @@ FACADES: Mapping[type[Interface], type[Facade]] = {
     DbusNetwork: DbusFacade,
     Network: NetworkFacade,
     Shell: ShellFacade,
+    Ssh: SshFacade,
     Video: VideoFacade,
 }
 """What clients of Jumpstarter find where our interfaces are."""
@@ -67,6 +73,7 @@ FOREIGN: Mapping[str, type[Interface]] = {
     "jumpstarter_driver_network.client.NetworkClient": ForeignNetwork,
     "jumpstarter_driver_network.client.DbusNetworkClient": ForeignDbus,
     "jumpstarter_driver_shell.client.ShellClient": ForeignShell,
+    "jumpstarter_driver_ssh.client.SSHWrapperClient": ForeignSsh,
     "jumpstarter_driver_ustreamer.client.UStreamerClient": ForeignVideo,
 }
 """What we make of the parts of an exporter of Jumpstarter. Other classes hold parts, or mean nothing to us."""
@@ -79,8 +86,10 @@ class Known:
     interfaces: tuple[type[Interface], ...]
     kind: type[Interface]
 
-    def driver(self, peer: Peer, labels: Mapping[str, str]) -> Interface:
-        """Our interface over a driver there."""
+    def driver(self, peer: Peer, labels: Mapping[str, str], children: Mapping[str, Peer] = NOTHING) -> Interface:
+        """Our interface over a driver there, with the parts below it."""
+        if issubclass(self.kind, ForeignSsh):
+            return self.kind(peer, children)
         if issubclass(self.kind, ForeignDbus):
             return self.kind(peer, labels)
         return self.kind(peer)  # type: ignore[call-arg] # all of FOREIGN are made of a peer

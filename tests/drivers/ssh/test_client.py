@@ -66,7 +66,9 @@ async def test_a_key_is_read_from_text_and_from_a_variable(server: Sshd, monkeyp
             await ssh.ready()
 
 
-@pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
+@pytest.mark.parametrize(
+    "kind", ["ed25519", *(pytest.param(kind, marks=pytest.mark.machine) for kind in ("rsa", "ecdsa"))]
+)
 async def test_a_key_with_a_passphrase_opens_with_it_only(server: Sshd, tmp_path: Path, kind: str) -> None:
     keygen(tmp_path / "locked", "open sesame", kind)
     (server.folder / "authorized").write_text((tmp_path / "locked.pub").read_text())
@@ -87,6 +89,7 @@ async def test_a_key_that_is_none_is_said_so(server: Sshd) -> None:
             await ssh.ready()
 
 
+@pytest.mark.machine
 async def test_the_agent_has_the_keys(server: Sshd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = {**server.config, "key": None, "agent": True}
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
@@ -141,6 +144,7 @@ async def test_a_login_of_the_jobs_own_stands_beside_the_configured_one(server: 
             await ssh.ready(login=SshLogin(username="nobody"))
 
 
+@pytest.mark.machine
 async def test_a_host_key_that_is_known_lets_in_whatever_way_it_is_written(server: Sshd, tmp_path: Path) -> None:
     public = (server.folder / "host.pub").read_text().strip()
     (tmp_path / "known_hosts").write_text(f"# the board\n[10.0.0.7]:22 {public}\n")
@@ -174,6 +178,7 @@ async def test_another_host_key_than_the_known_one_is_refused_with_both(server: 
         assert "trusted is SHA256:" in (error.value.help or "")
 
 
+@pytest.mark.machine
 async def test_the_first_host_key_of_a_lease_is_kept_until_it_is_to_be_forgotten(tmp_path: Path) -> None:
     server = prepared(tmp_path)
     server.start()
@@ -206,6 +211,7 @@ async def test_any_host_key_is_taken_with_a_warning(server: Sshd, caplog: pytest
     assert f"nobody checks who answers at '127.0.0.1:{server.port}': host_key is 'any'" in caplog.text
 
 
+@pytest.mark.machine
 async def test_waits_for_a_server_that_is_not_up_yet(tmp_path: Path) -> None:
     server = prepared(tmp_path)
     async with client(server.config) as ssh:
@@ -258,6 +264,7 @@ async def test_what_speaks_something_else_is_told_from_what_hangs_up(tmp_path: P
             tasks.cancel_scope.cancel()
 
 
+@pytest.mark.machine
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")  # cryptography says of each that it is old
 async def test_old_algorithms_have_to_be_allowed(tmp_path: Path) -> None:
     old = "KexAlgorithms diffie-hellman-group1-sha1\nHostKeyAlgorithms ssh-rsa\nCiphers 3des-cbc\nMACs hmac-sha1"

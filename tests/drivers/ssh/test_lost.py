@@ -19,7 +19,7 @@ from tests.support.loops import small_disk
 from tests.support.processes import alive
 from tests.support.sshd import Sshd, prepared, sshd
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.machine]
 
 
 @asynccontextmanager
@@ -206,6 +206,13 @@ async def test_what_the_shell_says_before_the_command_is_kept(tmp_path: Path) ->
     async with sshd(tmp_path, greeting) as server, client(server.config) as ssh:
         ran = await ssh.execute("echo out; echo err >&2")
     assert (ran.stdout, ran.stderr, ran.status) == (b"out\n", b"welcome\nerr\n", 0)
+
+
+async def test_the_files_of_the_shell_are_read_once(tmp_path: Path) -> None:
+    (tmp_path / ".bashrc").write_text("echo hello from bashrc\n")
+    async with sshd(tmp_path, f"SetEnv HOME={tmp_path}") as server, client(server.config) as ssh:
+        ran = await ssh.execute("echo out")
+    assert ran.stdout == b"hello from bashrc\nout\n"
 
 
 async def test_closing_the_bench_ends_what_still_runs(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.support.context import RecordingContext
 from tests.support.devices import device
 from tests.support.sshd import keygen, prepared
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.machine]
 
 
 async def test_waits_for_a_boot_and_says_who_answered(tmp_path: Path) -> None:

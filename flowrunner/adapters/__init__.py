@@ -1,0 +1,1 @@
+"""For Python programs and pytest: a bench of this machine or a remote one, and its parts for well-known libraries."""
