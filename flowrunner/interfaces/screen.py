@@ -20,7 +20,7 @@ class Screen(Video):
     """A screen with a keyboard and a mouse. Positions are in pixels from the left and from the top."""
 
     name = "screen"
-    jumpstarter = "jumpstarter_driver_vnc.client.VNClient"
+    jumpstarter = "jumpstarter_driver_network.client.NetworkClient"
 
     @call
     @abstractmethod

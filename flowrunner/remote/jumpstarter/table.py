@@ -12,6 +12,7 @@ from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.files import Files
 from flowrunner.interfaces.network import DbusNetwork, Network
 from flowrunner.interfaces.power import Power
+from flowrunner.interfaces.screen import Screen
 from flowrunner.interfaces.shell import Shell
 from flowrunner.interfaces.ssh import Ssh
 from flowrunner.interfaces.storage import Flasher, StorageMux, StorageMuxFlasher
@@ -24,6 +25,7 @@ from flowrunner.remote.jumpstarter.foreign_files import ForeignFiles
 from flowrunner.remote.jumpstarter.generic import GenericFacade
 from flowrunner.remote.jumpstarter.network import DbusFacade, ForeignDbus, ForeignNetwork, NetworkFacade
 from flowrunner.remote.jumpstarter.power import ForeignPower, PowerFacade
+from flowrunner.remote.jumpstarter.screen import ScreenFacade
 from flowrunner.remote.jumpstarter.shell import ForeignShell, ShellFacade
 from flowrunner.remote.jumpstarter.ssh import ForeignSsh, SshFacade
 from flowrunner.remote.jumpstarter.storage import (
@@ -55,6 +57,7 @@ FACADES: Mapping[type[Interface], type[Facade]] = {
     Network: NetworkFacade,
     Shell: ShellFacade,
     Ssh: SshFacade,
+    Screen: ScreenFacade,
     Video: VideoFacade,
 }
 """What clients of Jumpstarter find where our interfaces are."""

@@ -24,6 +24,7 @@ TREES = {
         "mux": "storage.virtual", "storage": "storage.virtual", "nested": "composite", "alias": "network.echo",
         "proxy": "composite",
     },
+    "vnc": {"vnc": "video.vnc"},
 }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""What a virtual machine can do beyond a real one."""

@@ -1,0 +1,1 @@
+"""The keyboard and the mouse of a target with a screen."""
