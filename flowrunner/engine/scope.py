@@ -17,7 +17,7 @@ from flowrunner.engine.halt import Halt, Limit
 from flowrunner.engine.held import Held
 from flowrunner.engine.jobs import run_jobs
 from flowrunner.engine.names import Frame, resolve, seconds
-from flowrunner.engine.record import begin, finish, skip, tolerated
+from flowrunner.engine.record import begin, finish, restore, skip, tolerated
 from flowrunner.engine.repeat import attempts, foreach, limited
 from flowrunner.engine.result import PASSED, Result, of_error
 from flowrunner.engine.site import Site
@@ -47,6 +47,8 @@ async def run_scope(run: Run, site: Site, scope: Scope, path: str) -> Result:
     try:
         queue_timeout = _shorter(seconds(scope.queue_timeout, site.frame), site.limit)
         requests = [_bound(one, site.frame) for one in scope.devices]
+        if run.past:
+            requests = [run.past.same_device(run.job, one) for one in requests]
         result = await with_devices(run, site, requests, queue_timeout, path, work)
     except FlowrunnerError as error:
         result = of_error(error, kind="setup", path=path, where=scope.devices[0].where)
@@ -122,7 +124,7 @@ async def _after(
         return PASSED
     halt = Halt(above)
     frame = site.frame.inner(failure=_failure(failure)) if failure else site.frame
-    here = limited(replace(site, halt=halt, limit=None, frame=frame), limit, "finally_timeout")
+    here = limited(replace(site, halt=halt, limit=None, frame=frame, fresh=True), limit, "finally_timeout")
     try:
         return await run_sequence(run, here, nodes, part=part, path=path)
     finally:
@@ -166,7 +168,8 @@ async def run_sequence(
         if ending:
             skip(run, site, node, ending)
             continue
-        result = await _run_node(run, site, node, beside or Beside())
+        kept = restore(run, site, node, site.path(node), path) if part == "body" else None
+        result = kept or await _run_node(run, site, node, beside or Beside())
         if result.cause == "stop":
             first = first if not first.good else result
             ending = _because("stop", result)
@@ -248,7 +251,8 @@ async def _tried(run: Run, site: Site, node: Node) -> tuple[Result, int]:
 
     async def between(here: Site, instance: str) -> Result:
         steps = node.retry.between if node.retry else ()
-        return await run_sequence(run, here.inside(node, instance), steps, part="between", path=instance)
+        inside = replace(here.inside(node, instance), fresh=True)
+        return await run_sequence(run, inside, steps, part="between", path=instance)
 
     return await attempts(run, site, node, once, between)
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import anyio
 
 from flowrunner.device import Device
-from flowrunner.engine.lab import Lease, LeaseTimeout, OnLog, Owner, Waiting
+from flowrunner.engine.lab import Lease, LeaseTimeout, Member, OnLog, Owner, Waiting
 from flowrunner.engine.lines import Event, read
 from flowrunner.engine.run import Finished, Runner
 from flowrunner.engine.state import Options
@@ -119,6 +119,10 @@ class VirtualLab:
 
     def check(self, requests: Sequence[DeviceRequest]) -> None:
         """Everything fits."""
+
+    def members(self, request: DeviceRequest) -> Sequence[Member]:
+        """The board of the role."""
+        return [Member(name=f"board-{request.role}", labels={})]
 
     @asynccontextmanager
     async def lease(
