@@ -100,9 +100,9 @@ class Past:
     def same_device(self, job: str, request: DeviceRequest) -> DeviceRequest:
         """`request` for the device that this role had before."""
         names = self._exporters.get((job, request.role), ())
-        if len(names) != 1:
+        chosen = f"{NAME_LABEL}={next(iter(names), None)}"
+        if len(names) != 1 or chosen in request.selector.split(","):
             return request
-        chosen = f"{NAME_LABEL}={next(iter(names))}"
         return replace(request, selector=f"{request.selector},{chosen}" if request.selector.strip() else chosen)
 
 

@@ -16,6 +16,7 @@ from flowrunner.device import Device
 from flowrunner.engine.lab import Lease, LeaseTimeout, Member, OnLog, Owner, Waiting
 from flowrunner.engine.lines import Event, read
 from flowrunner.engine.run import Finished, Runner
+from flowrunner.engine.standing import standing
 from flowrunner.engine.state import Options
 from flowrunner.errors import BenchError, ExpectationError, Span
 from flowrunner.interface import Direct
@@ -249,7 +250,8 @@ class Ran:
 
     def record(self, path: str) -> Event:
         """The one final record of a step."""
-        (found,) = [event for event in self.of("step.finished") if event["path"] == path]
+        ended = (event for event in standing(self.events) if event["event"] == "step.finished")
+        (found,) = [event for event in ended if event["path"] == path]
         return found
 
 
