@@ -110,7 +110,8 @@ async def _body(run: Run, site: Site, scope: Scope, path: str, beside: Beside) -
     if scope.branches:
         return await run_branches(run, site, scope, path, _tried), site.frame
     if not scope.jobs:
-        return await run_sequence(run, site, scope.steps, part="body", path=path, beside=beside), site.frame
+        own = bool(scope.devices)
+        return await run_sequence(run, site, scope.steps, part="body", path=path, beside=beside, own=own), site.frame
     result, needs = await run_jobs(run, site, scope.jobs, path, _tried)
     return result, site.frame.inner(needs=needs)
 
@@ -152,11 +153,13 @@ def _where(scope: Scope) -> Span:
 
 
 async def run_sequence(
-    run: Run, site: Site, nodes: Sequence[Node], *, part: Part, path: str, beside: Beside | None = None
-) -> Result:
+    run: Run, site: Site, nodes: Sequence[Node], *, part: Part, path: str, beside: Beside | None = None,
+    own: bool = False,
+) -> Result:  # fmt: skip
     """Run `nodes` in order; what does not run is recorded as skipped. Returns the first cause.
 
-    A body stops at its first failure; `rescue` and `finally` give each step its turn.
+    A body stops at its first failure; `rescue` and `finally` give each step its turn. `own`: their devices are leased
+    for them alone, so that nothing behind them needs the devices as they left them.
     """
     run.journal.write("scope.started", path=path, part=part)
     first, ending = PASSED, None
@@ -168,7 +171,7 @@ async def run_sequence(
         if ending:
             skip(run, site, node, ending)
             continue
-        kept = restore(run, site, node, site.path(node), path) if part == "body" else None
+        kept = restore(run, site, node, site.path(node), path if own else None) if part == "body" else None
         result = kept or await _run_node(run, site, node, beside or Beside())
         if result.cause == "stop":
             first = first if not first.good else result
