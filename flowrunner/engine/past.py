@@ -115,7 +115,9 @@ def lasts(node: Node) -> bool:
     if isinstance(node, Job) or node.scope.devices:
         return True
     inside = list(below(node))
-    return not any(isinstance(child, Block) and child.foreach is not None for child in inside) and all(map(lasts, inside))
+    return not any(isinstance(child, Block) and child.foreach is not None for child in inside) and all(
+        map(lasts, inside)
+    )
 
 
 def _steps(node: Node) -> list[Node]:
@@ -126,7 +128,7 @@ def _steps(node: Node) -> list[Node]:
 
 
 def _passed_body(event: Event) -> bool:
-    return event["event"] == "scope.finished" and event["part"] == "body" and event["outcome"] == "passed"
+    return (event["event"], event.get("part"), event.get("outcome")) == ("scope.finished", "body", "passed")
 
 
 def _result(record: Event) -> Result:

@@ -39,7 +39,7 @@ def finish(
 
 
 def _beside(run: Run, result: Result) -> dict[str, Any]:
-    """What one must know of the outputs to have them again: kinds that JSON has not, and whether a secret was in them."""
+    """What else one must know of the outputs to have them again: kinds of values, and whether a secret was in them."""
     if not result.outputs:
         return {}
     outputs = dict(result.outputs)

@@ -128,7 +128,11 @@ class Runner:
             "inputs": dict(self._plan.inputs),
             "secrets": dict(self._secrets),
             "env": dict(self._options.environment),
-            "run": {"id": self.id, "dir": str(self.folder), "started": str(self._past.facts["wall"]) if self._past else wall.isoformat()},
+            "run": {
+                "id": self.id,
+                "dir": str(self.folder),
+                "started": str(self._past.facts["wall"]) if self._past else wall.isoformat(),
+            },
         }
         site = Site(frame=Frame(fixed), halt=run.body, held={})
         result = await run_scope(run, site, self._plan.scope, "")

@@ -1,4 +1,4 @@
-"""What of a journal still stands: a run that was resumed did some of its steps again, and what they said before is void."""
+"""What of a journal still stands: a resumed run does some steps again, and what they said before is void."""
 
 from __future__ import annotations
 

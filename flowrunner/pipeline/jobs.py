@@ -154,26 +154,33 @@ def _job(here: Here, name: str, declared: Map[str, _Declared], views: Map[str, A
         fast, most = (plan.fail_fast, plan.max_parallel) if plan else (True, None)
         matrix = Matrix(instances=instances, max_parallel=most, fail_fast=fast)
     job = Job(
-        action="job", scope=scope, needs=one.needs, matrix=matrix, rollout=rollout, group=_group(each, node.get("concurrency")),
+        action="job", scope=scope, needs=one.needs, matrix=matrix, rollout=rollout,
+        group=_group(each, node.get("concurrency")),
         **_fields(inside, each, one, name),
     )  # fmt: skip
     return job, {"outcome": "string", "outputs": outputs}
 
 
 def _strategy(here: Here, one: _Declared, name: str) -> dict[str, Node]:
-    """How the job is multiplied: its matrix, or its rollout; neither when it has no strategy, or one that is no good."""
+    """How the job is multiplied: its matrix or its rollout; neither without a strategy, or with one that is no good."""
     node = one.node.get("strategy")
     if not isinstance(node, Mapping):
         return {}
     found = {word: value for word in ("matrix", "rollout") if (value := node.get(word)) is not None}
     if len(found) != 1:
-        what = f"the strategy of '{name}' has both matrix and rollout" if found else "a strategy is a matrix or a rollout"
-        here.problems.add(what, code="bad-rollout" if found else "missing-key", where=node.where, help="give it one")
+        what = f"the strategy of '{name}' {'has both' if found else 'needs one of'} matrix and rollout"
+        code = "bad-rollout" if found else "missing-key"
+        here.problems.add(what, code=code, where=node.where, help="a job is multiplied in one way")
         return {}
     for key, _ in node.entries if "rollout" in found else ():
         if key.value in ("max_parallel", "fail_fast"):
             advice = "max_parallel stands inside rollout, and halt_when says when to stop"
             here.problems.add(f"'{key.value}' goes with a matrix", code="bad-rollout", where=key.where, help=advice)
+    retry = one.node.get("retry")
+    between = retry.key("between") if "rollout" in found and isinstance(retry, Mapping) else None
+    if between is not None:
+        what, advice = "a rollout has no steps between attempts", "a device that waits for another one is not leased"
+        here.problems.add(what, code="bad-rollout", where=between.where, help=advice)
     return found
 
 

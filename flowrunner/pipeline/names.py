@@ -30,7 +30,9 @@ ELSEWHERE: Names = {
     "matrix": Unavailable("'matrix' exists only in a job whose strategy has a matrix", "give it one, or use inputs"),
     "needs": Unavailable("'needs' exists only in a job that needs others, and behind all jobs", "add needs: [...]"),
     **{
-        word: Unavailable(f"'{word}' exists only in a job whose strategy is a rollout", "give it one: see docs/rollouts.md")
+        word: Unavailable(
+            f"'{word}' exists only in a job whose strategy is a rollout", "give it one: see docs/rollouts.md"
+        )
         for word in ("wave", "fleet")
     },
 }

@@ -31,20 +31,18 @@ COUNTING = {"wave": {**WAVE, **COUNTED}, "fleet": {**FLEET, **COUNTED}}
 def compile_rollout(here: Here, node: Node, entries: Entries, anchor: Span) -> Rollout | None:
     """The rollout that `node` describes, of a job whose keys of a scope are `entries`; None when it is no good."""
     if not isinstance(node, Mapping):
-        what, advice = "rollout needs a mapping", "write it as rollout: {fleet: {selector: ...}, waves: [...]}"
-        here.problems.add(what, code="wrong-type", where=node.where, help=advice)
-        return None
+        return None  # the model of the strategy says so
     counting = here.seeing(**COUNTING)
-    keys = counting.fit(RolloutKeys, node, "the rollout", anchor=anchor)
+    keys = counting.fit(RolloutKeys, node, "the rollout", anchor=node.where)
     role = _role(here, entries, anchor)
     waves = _waves(here, node.get("waves"), _approved(here, keys))
     _check_names(here, keys, waves)
-    rollback = _rollback(here, keys, node, entries)
+    rollback, conditions = _rollback(here, keys, node, entries), _conditions(here, keys)
     if keys.model is None or role is None:
         return None
     rollout = Rollout(
         role=role, fleet=_fleet(here, node), waves=tuple(waves), max_parallel=keys.get("max_parallel"),
-        unavailable=_unavailable(keys), halt_when=_conditions(here, keys), on_halt=keys.get("on_halt"),
+        unavailable=_unavailable(keys), halt_when=conditions, on_halt=keys.get("on_halt"),
         where=node.where,
     )  # fmt: skip
     if rollback is None:
@@ -101,6 +99,8 @@ def _waves(here: Here, node: Node | None, approved: Map[str, Span]) -> list[Wave
             name=name, size=share if isinstance(share, int) else None, percent=percent(share), soak=keys.get("soak"),
             gate=_gate(here, name, item.key("gate"), item.get("gate")), approve=name in approved,
         )  # fmt: skip
+        if keys.model is None:
+            continue
         found.append(wave)
         places.append(keys.places.get(("size",), item.where))
     if isinstance(node, Sequence) and len(found) == len(node.items):
@@ -165,10 +165,11 @@ def _unavailable(keys: Fitted[RolloutKeys]) -> Unavailable | None:
 
 def _conditions(here: Here, keys: Fitted[RolloutKeys]) -> tuple[Expression, ...]:
     found = []
-    for position, one in enumerate(keys.values.get("halt_when") or ()):
+    listed = keys.values.get("halt_when")
+    for position, one in enumerate(listed if isinstance(listed, list) else ()):
         if isinstance(one, Expression):
             found.append(one)
-        else:
+        elif isinstance(one, bool):
             what, advice = "a condition is an expression", "write it as ${{ wave.failed >= 1 }}"
             here.problems.add(what, code="bad-rollout", where=keys.places[("halt_when", position)], help=advice)
     return tuple(found)

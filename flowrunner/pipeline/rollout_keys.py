@@ -110,5 +110,3 @@ class RolloutKeys(Model):
 
     rollback: RollbackKeys | None = None
     """What `on_halt: rollback` does with each device."""
-
-

@@ -46,7 +46,7 @@ Fault = Literal["ok", "fail", "device", "offline", "lost", "slow"]
 class Board(VirtualPower):
     """A board that goes through `faults`, one each time it is leased; then it is well."""
 
-    name: str = ""
+    title: str = ""
     faults: list[Fault] = field(default_factory=list)
     leases: int = 0
     updated: int = 0
@@ -107,7 +107,7 @@ class FleetLab(VirtualLab):
         super().__init__()
         BOARDS.clear()
         for number, one in enumerate(faults):
-            BOARDS[f"gw{number}"] = Board(name=f"gw{number}", faults=list(one))
+            BOARDS[f"gw{number}"] = Board(title=f"gw{number}", faults=list(one))
         self.boards = dict(BOARDS)
         self.sites = sites
         self.held: set[str] = set()
@@ -124,17 +124,17 @@ class FleetLab(VirtualLab):
     ) -> AsyncIterator[Mapping[str, Lease]]:  # fmt: skip
         (request,) = requests
         board = self.boards[request.selector.partition(f"{NAME_LABEL}=")[2]]
-        assert board.name not in self.held, f"{board.name} is leased twice"
+        assert board.title not in self.held, f"{board.title} is leased twice"
         if owner.run != "recovery":
             board.leases += 1
             await anyio.sleep(1)
             if board.fault == "offline":
-                raise BenchError(f"the exporter of {board.name} does not answer", blame="infra")
-        self.held.add(board.name)
+                raise BenchError(f"the exporter of {board.title} does not answer", blame="infra")
+        self.held.add(board.title)
         part = Device("power", "power.virtual", (Power,), Power.client(Direct(board)))
         lease = Lease(
-            role=request.role, name=f"lease-{board.name}", exporter=board.name,
-            labels={"site": f"s{int(board.name[2:]) % self.sites}"},
+            role=request.role, name=f"lease-{board.title}", exporter=board.title,
+            labels={"site": f"s{int(board.title[2:]) % self.sites}"},
             device=Device(request.role, "composite", children={"power": part}), types={},
         )  # fmt: skip
         opening(lease)
@@ -145,7 +145,7 @@ class FleetLab(VirtualLab):
                 yield {request.role: lease}
                 group.cancel_scope.cancel()
         finally:
-            self.held.discard(board.name)
+            self.held.discard(board.title)
 
     async def _lose_soon(self, lease: Lease) -> None:
         await anyio.sleep(4)
@@ -182,7 +182,9 @@ def rollout(
         unavailable=Unavailable(count=per_site, label="site") if per_site else None, rollback=back,
         halt_when=tuple(expression(text) for text in halt),
     )  # fmt: skip
-    retry = Retry(attempts=retries, on=("infra", "device"), backoff=Backoff(initial=Duration(60))) if retries > 1 else None
+    retry = (
+        Retry(attempts=retries, on=("infra", "device"), backoff=Backoff(initial=Duration(60))) if retries > 1 else None
+    )
     scope = Scope(steps=(update, note), devices=(request,), outputs={"name": expression("devices.gw.name")})
     job = Job(
         path="update", id="update", name="update", where=HERE, action="job", scope=scope, rollout=rolled, retry=retry
@@ -199,12 +201,16 @@ def gate(path: str, *steps: StepNode) -> Block:
     return Block(path=path, id=None, name="gate", where=HERE, action="group", scope=Scope(steps=steps))
 
 
-def execute(plan: Plan, folder: Path, lab: FleetLab, at: Sequence[tuple[float, Callable[[Runner], object]]] = ()) -> Ran:
+def execute(
+    plan: Plan, folder: Path, lab: FleetLab, at: Sequence[tuple[float, Callable[[Runner], object]]] = ()
+) -> Ran:
     """Run `plan` on a virtual clock; `at` are things to do at some second."""
     return _run(Runner(plan, {}, lab, folder, Options(fsync=False)), lab, at)
 
 
-def go_on(plan: Plan, folder: Path, lab: VirtualLab, at: Sequence[tuple[float, Callable[[Runner], object]]] = ()) -> Ran:
+def go_on(
+    plan: Plan, folder: Path, lab: VirtualLab, at: Sequence[tuple[float, Callable[[Runner], object]]] = ()
+) -> Ran:
     """Resume the run in `folder`."""
 
     async def prepare() -> Any:

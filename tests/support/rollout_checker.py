@@ -50,13 +50,14 @@ class Checker:
         kind = str(event["event"])
         here = f"line {event['n'] + 1}: {kind} {event.get('device', '')}"
         handler = getattr(self, "_" + kind.replace(".", "_"), None)
-        if event.get("rollout") == self.path or not kind.startswith(("device.st", "device.f", "rollout", "wave", "rollback", "approval")):
-            if handler:
-                handler(event, here)
+        if handler and event.get("rollout", self.path) == self.path:
+            handler(event, here)
         if self.facts is not None:
             for place, out in self.out.items():
                 limit = self._limit(place)
-                assert limit is None or len(out) <= limit, f"{here}: {len(out)} out of service at '{place}', {limit} may be"
+                assert limit is None or len(out) <= limit, (
+                    f"{here}: {len(out)} out of service at '{place}', {limit} may be"
+                )
             most = self.facts["max_parallel"]
             assert most is None or len(self.working | self.undoing) <= most, f"{here}: {len(self.working)} at work"
 
@@ -70,7 +71,7 @@ class Checker:
         if rule is None:
             return None
         size = sum(self._place(index) == place for index in range(len(self.members))) if rule["count"] is None else 0
-        return rule["count"] if rule["count"] is not None else max(1, math.floor(size * rule["percent"] / 100))
+        return int(rule["count"] if rule["count"] is not None else max(1, math.floor(size * rule["percent"] / 100)))
 
     def _wave_of(self, index: int) -> int:
         return next(number for number, end in enumerate(self.ends) if index < end)
@@ -102,7 +103,9 @@ class Checker:
         index = event["index"]
         self._goes_to_work(index, here)
         assert self.members[index]["name"] == event["device"], here
-        assert event["attempt"] == self.attempts[index] + 1, f"{here}: attempt {event['attempt']} after {self.attempts[index]}"
+        assert event["attempt"] == self.attempts[index] + 1, (
+            f"{here}: attempt {event['attempt']} after {self.attempts[index]}"
+        )
         self.attempts[index] += 1
         if index not in self.order:
             self.order.append(index)
@@ -210,11 +213,17 @@ class Checker:
         assert index in self.began, f"{here}: it had not begun"
         assert index not in self.undone, f"{here}: twice"
         assert not self.working, f"{here}: others are still at work"
-        late = [other for other in self.order if other in self.began and self.order.index(other) > self.order.index(index)]
+        late = [
+            other for other in self.order if other in self.began and self.order.index(other) > self.order.index(index)
+        ]
         for other in late:
             waits = other not in self.undone and other not in self.undoing
             place = self._place(other)
-            full = other not in self.out[place] and self._limit(place) is not None and len(self.out[place]) >= (self._limit(place) or 0)
+            full = (
+                other not in self.out[place]
+                and self._limit(place) is not None
+                and len(self.out[place]) >= (self._limit(place) or 0)
+            )
             assert not waits or full, f"{here}: {self.members[other]['name']} started later and waits"
         self.undoing.add(index)
         self.undo_order.append(index)
@@ -234,7 +243,9 @@ class Checker:
         for name in ("passed", "failed", "errored"):
             assert event[name] == counts[name], f"{here}: {event[name]} {name}, the journal has {counts[name]}"
         if event["state"] in OVER:
-            assert len(self.finals) == len(self.members), f"{here}: {len(self.finals)} of {len(self.members)} have a final state"
+            assert len(self.finals) == len(self.members), (
+                f"{here}: {len(self.finals)} of {len(self.members)} have a final state"
+            )
         if event["state"] == "rolled back":
             assert set(self.undone) == self.began, f"{here}: begun and not undone: {self.began - set(self.undone)}"
 

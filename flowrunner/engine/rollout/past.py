@@ -10,7 +10,6 @@ from typing import Any
 from flowrunner.engine.lab import Member
 from flowrunner.engine.lines import Event
 
-
 TURN = re.compile(r"(\w+)\[(\d+)\](?:#\d+)?")
 """The path of a device's turn, or of one attempt of it."""
 
@@ -19,8 +18,8 @@ TURN = re.compile(r"(\w+)\[(\d+)\](?:#\d+)?")
 class RolloutPast:
     """What was recorded. `finished`, `undone` and `attempts` are by the index of a device, `undone` those rolled back.
 
-    `tried` are those whose last attempt ended and another one is due, `began` those whose steps had begun; `order` is that
-    of first starts; `complete` says whether all members are listed, `over` that there is nothing to go on with.
+    `tried` are those whose last attempt ended and another one is due, `began` those whose steps had begun; `order` is
+    that of first starts; `complete` says whether all members are listed, `over` that there is nothing to go on with.
     """
 
     members: list[Member] = field(default_factory=list)

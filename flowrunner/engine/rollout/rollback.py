@@ -31,7 +31,7 @@ async def undo(turns: Turns, room: Room, order: Sequence[Turn], undone: Mapping[
         return False
     for turn in work.line.rest():
         facts = {"outcome": "skipped", "blame": None, "message": room.why_full(turn)}
-        turns.write("rollback.finished", turn, durable=True, **facts)
+        turns.tell("rollback.finished", turn, durable=True, **facts)
     return True
 
 
@@ -59,7 +59,7 @@ class _Rollback:
         block = self._turns.rollout.rollback
         assert block is not None
         path = _path(self._turns, turn)
-        self._turns.write("rollback.started", turn)
+        self._turns.tell("rollback.started", turn)
         frame = self._turns.site.frame.inner(apart=True, **self._turns.fleet.names(turn.wave))
         site = replace(self._turns.site, frame=frame, plan=block.path, instance=path)
         node = replace(block, name=turn.member.name, scope=self._turns.filled(block.scope, turn))
@@ -69,7 +69,7 @@ class _Rollback:
         finish(run, site, node, result, started=started)
         if result.outcome is not Outcome.CANCELED:
             facts = {"outcome": result.outcome.value, "blame": result.blame, "message": result.message}
-            self._turns.write("rollback.finished", turn, durable=True, **facts)
+            self._turns.tell("rollback.finished", turn, durable=True, **facts)
         if result.good:
             self._room.back(turn)
             self.line.opened(turn)

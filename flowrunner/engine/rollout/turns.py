@@ -16,7 +16,7 @@ from flowrunner.engine.rollout.fleet import Fleet, Turn
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import Run
 from flowrunner.model import Duration, Outcome
-from flowrunner.pipeline.plan import Block, Job, Rollout
+from flowrunner.pipeline.plan import Block, Job, Rollout, Scope
 
 Tried = Callable[[Run, Site, Block], Awaitable[tuple[Result, int]]]
 """Does a block as often as its `retry` says; gives the result and the number of attempts."""
@@ -50,12 +50,18 @@ class Turns:
         """The path of the job."""
         return self.site.path(self.job)
 
-    def write(self, event: str, turn: Turn | None = None, *, durable: bool = False, **fields: Any) -> None:
-        """Journal an event of the rollout, or of one device."""
-        facts: dict[str, Any] = {"path": self.path if turn is None else self.of(turn), "rollout": self.path}
-        if turn is not None:
-            facts |= {"index": turn.index, "device": turn.member.name}
+    def write(self, event: str, *, durable: bool = False, **fields: Any) -> None:
+        """Journal an event of the rollout."""
+        self.run.journal.write(event, durable=durable, path=self.path, rollout=self.path, **fields)
+
+    def tell(self, event: str, turn: Turn, *, durable: bool = False, **fields: Any) -> None:
+        """Journal an event of one device."""
+        facts = {"path": self.of(turn), "rollout": self.path, "index": turn.index, "device": turn.member.name}
         self.run.journal.write(event, durable=durable, **facts, **fields)
+
+    def counts(self) -> dict[str, Any]:
+        """How many devices of the fleet ended how."""
+        return self.fleet.counts.view()
 
     def of(self, turn: Turn) -> str:
         """The path of a device's turn."""
@@ -64,10 +70,10 @@ class Turns:
     def start(self, turn: Turn) -> None:
         """Journal that a device goes out of service: before anything is done with it."""
         if turn.again:
-            self.write("device.resumed", turn, attempt=turn.attempt)
+            self.tell("device.resumed", turn, attempt=turn.attempt)
         else:
             turn.attempt += 1
-            self.write("device.started", turn, wave=self.fleet.waves[turn.wave].name, attempt=turn.attempt)
+            self.tell("device.started", turn, wave=self.fleet.waves[turn.wave].name, attempt=turn.attempt)
         if not turn.shown:
             turn.shown = True
             begin(self.run, self._site(turn), self._node(turn))
@@ -97,7 +103,7 @@ class Turns:
     def finish(self, turn: Turn, result: Result, started: float | None) -> None:
         """Journal the verdict."""
         self.record(turn, result, started=started)
-        self.write(
+        self.tell(
             "device.finished", turn, durable=True, wave=self.fleet.waves[turn.wave].name, outcome=result.outcome.value,
             blame=result.blame, message=result.message or result.because, cause=result.path, began=turn.began,
             attempts=turn.attempt,
@@ -112,12 +118,12 @@ class Turns:
         result = Result(outcome=Outcome.SKIPPED, path=self.of(turn), cause="dependency", because=why)
         skip(self.run, self._site(turn), replace(self._node(turn), scope=replace(self.job.scope, steps=())), result)
         turn.result = result
-        self.write(
+        self.tell(
             "device.finished", turn, wave=self.fleet.waves[turn.wave].name, outcome="skipped", blame=None, message=why,
             cause=None, began=turn.began, attempts=turn.attempt,
         )  # fmt: skip
 
-    def filled(self, scope: Any, turn: Turn) -> Any:
+    def filled(self, scope: Scope, turn: Turn) -> Scope:
         """`scope` with this device in the role of the fleet."""
         chosen = f"{NAME_LABEL}={turn.member.name}"
         devices = (replace(d, selector=chosen) if d.role == self.rollout.role else d for d in scope.devices)

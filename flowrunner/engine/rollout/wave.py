@@ -76,7 +76,7 @@ class WaveRun:
 
     def _defer(self, turn: Turn, result: Result, pause: Duration) -> None:
         """Give the slot to others until the next attempt is due."""
-        self._turns.write("device.deferred", turn, attempt=turn.attempt, pause=pause, outcome=result.outcome.value,
+        self._turns.tell("device.deferred", turn, attempt=turn.attempt, pause=pause, outcome=result.outcome.value,
                           blame=result.blame, message=result.message)  # fmt: skip
         handle = asyncio.get_running_loop().call_later(pause, self._due, turn)
         self._pausing[turn.index] = (handle, result)

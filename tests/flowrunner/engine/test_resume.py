@@ -66,7 +66,9 @@ def test_a_run_that_was_cut_off_anywhere_ends_as_it_would_have_and_repeats_only_
             TALLIES.clear()
             ran = execute(steps(), Path(folder))
             cut(ran.finished.folder, line)
-            passed = {e["path"] for e in ran.events[:line] if e["event"] == "step.finished" and e["outcome"] == "passed"}
+            passed = {
+                e["path"] for e in ran.events[:line] if e["event"] == "step.finished" and e["outcome"] == "passed"
+            }
             TALLIES.clear()
             again = go_on(steps(), ran.finished.folder, VirtualLab())
             assert again.outcome == "passed", line
@@ -100,7 +102,11 @@ def test_a_body_that_was_done_is_not_repeated_for_the_sake_of_finally(tmp_path: 
 
 
 def test_a_run_that_failed_goes_on_with_the_step_that_failed(tmp_path: Path) -> None:
-    wanted = plan(counted("a", value=1), act("b", then="fail", until=2, tally="b"), counted("c", value=value("steps.a.outputs.value")))
+    wanted = plan(
+        counted("a", value=1),
+        act("b", then="fail", until=2, tally="b"),
+        counted("c", value=value("steps.a.outputs.value")),
+    )
     ran = execute(wanted, tmp_path)
     assert ran.outcome == "failed"
     again = go_on(wanted, ran.finished.folder, VirtualLab())
@@ -112,7 +118,11 @@ def test_a_run_that_failed_goes_on_with_the_step_that_failed(tmp_path: Path) -> 
 def test_jobs_that_passed_are_not_done_again_whatever_they_did(tmp_path: Path) -> None:
     smoke = job("smoke", counted("smoke.on", device="dut", turn="on", value=7), devices=["dut"],
                 outputs={"it": value("steps.on.outputs.value")})  # fmt: skip
-    after = job("after", act("after.see", then="fail", until=2, tally="see", value=value("needs.smoke.outputs.it")), needs=("smoke",))
+    after = job(
+        "after",
+        act("after.see", then="fail", until=2, tally="see", value=value("needs.smoke.outputs.it")),
+        needs=("smoke",),
+    )
     ran = execute(jobs(smoke, after), tmp_path)
     assert ran.outcome == "failed"
     again = go_on(jobs(smoke, after), ran.finished.folder, VirtualLab())
@@ -152,7 +162,11 @@ def test_a_resumed_run_can_be_cut_off_again(tmp_path: Path) -> None:
     ran = execute(steps(), tmp_path)
     folder = ran.finished.folder
     for path in ("g.boot", "each"):
-        begun = next(e["n"] for e in reversed(read(folder / "journal.jsonl")) if e["event"] == "step.started" and e["path"] == path)
+        begun = next(
+            e["n"]
+            for e in reversed(read(folder / "journal.jsonl"))
+            if e["event"] == "step.started" and e["path"] == path
+        )
         cut(folder, begun + 1)
         TALLIES.clear()
         again = go_on(steps(), folder, VirtualLab())

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowrunner.engine.lines import read
+from flowrunner.engine.resume import facts_of
 from flowrunner.engine.rollout.approval import Asked, approve
 from flowrunner.errors import PipelineError
 from flowrunner.model import Duration
 from flowrunner.pipeline.plan import Plan, Wave
-from tests.support.engine_kit import act
+from tests.support.engine_kit import TALLIES, act
 from tests.support.fleets import BOARDS, FleetLab, cut, execute, gate, go_on, rollout
 from tests.support.rollout_checker import OVER, check
 
@@ -28,7 +29,7 @@ def plans(draw: st.DrawFn) -> Plan:
     waves = []
     for name in draw(st.sampled_from([(), ("one",), ("one", "two")])):
         end = draw(st.sampled_from(["pass"] * 5 + ["fail"]))
-        checked = gate(f"update.gate.{name}", act(f"update.gate.{name}.look", then=end, takes=2))
+        checked = gate(f"update.gate.{name}", act(f"update.gate.{name}.look", then=end, takes=2, until=3, tally=name))
         wave = Wave(
             name=name, size=draw(st.integers(1, 4)), soak=draw(st.sampled_from([None, Duration(50)])),
             gate=checked if draw(st.booleans()) else None, approve=draw(st.booleans()),
@@ -56,14 +57,21 @@ def test_a_rollout_keeps_its_invariants_however_often_its_runner_is_killed(
     plan: Plan, fleet: list[Any], sites: int, data: st.DataObject
 ) -> None:
     with tempfile.TemporaryDirectory() as runs:
+        TALLIES.clear()
         lab = FleetLab(fleet, sites)
         ask = [(0.0, lambda runner: say_yes(plan, runner.folder))]
-        cancel = [(data.draw(st.integers(1, 60)), lambda runner: runner.cancel("SIGINT"))] if data.draw(st.booleans()) else []
+        cancel = (
+            [(data.draw(st.integers(1, 60)), lambda runner: runner.cancel("SIGINT"))]
+            if data.draw(st.booleans())
+            else []
+        )
         ran = execute(plan, Path(runs), lab, [*ask, *cancel])
         folder = ran.finished.folder
         check(ran.events, "update")
         for _ in range(data.draw(st.integers(0, 3))):
-            begun = next(e["n"] for e in reversed(read(folder / "journal.jsonl")) if e["event"] in ("run.started", "run.resumed"))
+            begun = next(
+                e["n"] for e in reversed(read(folder / "journal.jsonl")) if e["event"] in ("run.started", "run.resumed")
+            )
             total = len(read(folder / "journal.jsonl"))
             cut(folder, data.draw(st.integers(begun + 1, total)))
             lab.held.clear()
@@ -71,8 +79,8 @@ def test_a_rollout_keeps_its_invariants_however_often_its_runner_is_killed(
                 break
             ran = go_on(plan, folder, lab)
             check(ran.events, "update")
-        for _ in range(len(fleet) + 3):  # whoever pauses is told to go on, until all have had their turn
-            if (state := check(ran.events, "update").state) in OVER:
+        for _ in range(len(fleet) + 8):  # whoever pauses is told to go on, until all have had their turn
+            if check(ran.events, "update").state in OVER:
                 break
             ran = go_on(plan, folder, lab)
         seen = check(ran.events, "update")
@@ -84,8 +92,6 @@ def test_a_rollout_keeps_its_invariants_however_often_its_runner_is_killed(
 
 def resumable(folder: Path) -> bool:
     """Whether there is anything to go on with."""
-    from flowrunner.engine.resume import facts_of
-
     try:
         facts_of(folder)
     except PipelineError:

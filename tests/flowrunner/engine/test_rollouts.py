@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flowrunner.engine.lines import Event, read
 from flowrunner.engine.rollout.approval import Asked, approve, pending
 from flowrunner.engine.rollout.fleet import wave_ends
 from flowrunner.model import Duration
@@ -40,7 +41,10 @@ def test_all_devices_pass_wave_by_wave(tmp_path: Path) -> None:
     assert seen.state == "complete"
     assert [board.updated for board in lab.boards.values()] == [1] * 7
     assert ran.record("update")["outputs"] == {"name": [f"gw{n}" for n in range(7)]}
-    assert [event["value"] for event in (ran.record(f"update[{n}].note")["outputs"] for n in (0, 6))] == ["canary", "rest"]
+    assert [event["value"] for event in (ran.record(f"update[{n}].note")["outputs"] for n in (0, 6))] == [
+        "canary",
+        "rest",
+    ]
 
 
 def test_a_canary_that_fails_pauses_the_rollout_and_nobody_else_is_touched(tmp_path: Path) -> None:
@@ -117,7 +121,10 @@ def test_running_devices_finish_when_the_rollout_halts(tmp_path: Path) -> None:
     lab = FleetLab([["fail"], ["slow"], [], []])
     ran = execute(rollout(REST, halt=["fleet.failed >= 1"], parallel=2, on_halt="abort"), tmp_path, lab)
     check(ran.events, "update")
-    assert [(e["device"], e["outcome"]) for e in ran.of("device.finished")][:2] == [("gw0", "failed"), ("gw1", "passed")]
+    assert [(e["device"], e["outcome"]) for e in ran.of("device.finished")][:2] == [
+        ("gw0", "failed"),
+        ("gw1", "passed"),
+    ]
     assert [board.leases for board in lab.boards.values()] == [1, 1, 0, 0]
 
 
@@ -207,7 +214,5 @@ def _folder(runs: Path) -> Path:
     return (runs / "last").resolve()
 
 
-def _events(runs: Path) -> list[object]:
-    from flowrunner.engine.lines import read
-
-    return list(read(_folder(runs) / "journal.jsonl"))
+def _events(runs: Path) -> list[Event]:
+    return read(_folder(runs) / "journal.jsonl")
