@@ -28,7 +28,7 @@ from flowrunner.pipeline.problems import Problems
 from flowrunner.pipeline.scope import compile_scope
 from flowrunner.pipeline.secrets import read_secrets
 from flowrunner.pipeline.templates import compile_template
-from flowrunner.source import Document, Mapping, Node, Scalar, load
+from flowrunner.source import Document, Mapping, load
 
 
 @dataclass(frozen=True, slots=True)
