@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from flowrunner.cli.asking import somebody
 from flowrunner.cli.common import RunName, RunsFolder, reporting
 from flowrunner.engine.lines import read
 from flowrunner.engine.rollout.approval import Asked, pending
@@ -26,7 +25,7 @@ def approve(
     with reporting():
         folder = resolve_run(run, runs)
         asked = _choose(pending(read(folder / JOURNAL)), wave, folder.name)
-        say_yes(folder, asked, by=f"{getpass.getuser()} at {socket.gethostname()}")
+        say_yes(folder, asked, by=somebody())
     typer.echo(f"approved: wave '{asked.wave}' of {asked.job} in run {folder.name}, plan {asked.plan[:12]}")
 
 

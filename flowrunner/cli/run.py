@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from flowrunner.cli.asking import asking
 from flowrunner.cli.common import (
     EXIT_ERRORED,
     Exporters,
@@ -127,8 +128,10 @@ async def execute(
         raise typer.Exit(EXIT_CANCELED)
     looking.result()
     check_lab(bench, compiled.plan)
-    with display(runner.folder, plain=plain, console=console, sources=compiled.plan.sources) as listener:
-        finished = await runner.run([listener])
+    past, texts = runner.past.events if runner.past else (), compiled.plan.sources
+    with display(runner.folder, plain=plain, console=console, sources=texts, earlier=past) as listener:
+        with asking(runner.folder) as ask:
+            finished = await runner.run([ask, listener])
         return finished, _write_reports(finished)
 
 

@@ -11,7 +11,7 @@ from flowrunner.engine.folder import lives
 from flowrunner.engine.lab import NAME_LABEL, Lab
 from flowrunner.engine.lines import Event, read
 from flowrunner.engine.past import Past
-from flowrunner.engine.recover import recover
+from flowrunner.engine.recover import recover, runner_of
 from flowrunner.errors import BenchError, PipelineError, PipelineErrors, Span
 from flowrunner.pipeline.encode import plan_json
 from flowrunner.pipeline.plan import DeviceRequest, Plan
@@ -31,7 +31,7 @@ def facts_of(folder: Path) -> Event:
     if not events:
         raise BenchError(f"{folder} holds no run that had started", blame="infra", help="start it with 'flow run'")
     if lives(folder):
-        what = f"the run {folder.name} is still running as process {_last(events)['pid']}"
+        what = f"the run {folder.name} is still running as process {runner_of(events)['pid']}"
         raise BenchError(what, blame="infra", help="press Ctrl-C there, or wait for it")
     if events[-1]["event"] == "run.finished" and events[-1]["outcome"] == "passed":
         what = f"the run {folder.name} passed: there is nothing to go on with"
@@ -51,7 +51,7 @@ async def resume(folder: Path, plan: Plan, lab: Lab, *, force: bool = False) -> 
         BenchError: the devices could not be made safe.
     """
     events = read(folder / "journal.jsonl")
-    changed = [*_of_plan(folder, plan, _last(events)), *_of_devices(events, lab)]
+    changed = [*_of_plan(folder, plan, runner_of(events)), *_of_devices(events, lab)]
     if changed and not force:
         listed = [*changed[:SHOWN], *([f"and {len(changed) - SHOWN} more"] if changed[SHOWN:] else [])]
         raise PipelineError(
@@ -63,11 +63,6 @@ async def resume(folder: Path, plan: Plan, lab: Lab, *, force: bool = False) -> 
         what = f"the run {folder.name} could not be cleaned up: {'; '.join(recovery.failed)}"
         raise BenchError(what, blame="infra", help="see to it, then try again; --force goes on all the same")
     return Past(read(folder / "journal.jsonl"))
-
-
-def _last(events: Sequence[Event]) -> Event:
-    """How the last runner of a run began."""
-    return next(event for event in reversed(events) if event["event"] in ("run.started", "run.resumed"))
 
 
 def _of_plan(folder: Path, plan: Plan, facts: Event) -> Iterator[str]:

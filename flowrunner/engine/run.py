@@ -50,7 +50,7 @@ class Runner:
         past: Past | None = None,
     ) -> None:  # fmt: skip
         """Prepare a run below the folder `runs`, or go on with that of `past`; nothing is written before `run`."""
-        self._past = past
+        self.past = past
         self._plan = plan
         self._secrets = secrets
         self._lab = lab
@@ -78,7 +78,7 @@ class Runner:
         Raises:
             BenchError: the run's folder could not be made or written.
         """
-        past = self._past.events if self._past else ()
+        past = self.past.events if self.past else ()
         with create_folder(self.folder, again=bool(past)):
             clock = Clock(float(past[-1]["t"]) if past else 0.0)
             masker = Masker((*self._secrets.values(), *self._options.hidden))
@@ -92,7 +92,7 @@ class Runner:
             owner = Owner(run=self.id, pipeline=self._plan.name, user=_user(), pid=os.getpid())
             run = Run(
                 id=self.id, folder=self.folder, plan=self._plan, options=self._options, clock=clock, masker=masker,
-                journal=journal, lab=self._lab, owner=owner, body=self._body, last=self._last, past=self._past,
+                journal=journal, lab=self._lab, owner=owner, body=self._body, last=self._last, past=self.past,
             )  # fmt: skip
             try:
                 return await self._run(run)
@@ -119,7 +119,7 @@ class Runner:
         self._keep_plan(run.masker)
         wall = datetime.now(UTC)
         run.journal.write(
-            "run.resumed" if self._past else "run.started", durable=True, id=self.id, pipeline=self._plan.name,
+            "run.resumed" if self.past else "run.started", durable=True, id=self.id, pipeline=self._plan.name,
             file=str(self._plan.file), plan=self._plan.digest, version=__version__, wall=wall.isoformat(),
             cwd=str(Path.cwd()), pid=os.getpid(), inputs=dict(self._plan.inputs), ci=self._options.ci,
             **self._options.facts,
@@ -131,7 +131,7 @@ class Runner:
             "run": {
                 "id": self.id,
                 "dir": str(self.folder),
-                "started": str(self._past.facts["wall"]) if self._past else wall.isoformat(),
+                "started": str(self.past.facts["wall"]) if self.past else wall.isoformat(),
             },
         }
         site = Site(frame=Frame(fixed), halt=run.body, held={})

@@ -27,8 +27,8 @@ from flowrunner.report.verdict import headline
 
 SECTIONS = {
     "cause": "Cause", "rollout": "Rollout", "jobs": "Jobs", "timeline": "Timeline", "steps": "Steps",
-    "pictures": "Pictures", "measurements": "Measurements", "consoles": "Consoles", "files": "Files", "environment": "Environment",
-    "pipeline": "Pipeline",
+    "pictures": "Pictures", "measurements": "Measurements", "consoles": "Consoles", "files": "Files",
+    "environment": "Environment", "pipeline": "Pipeline",
 }  # fmt: skip
 
 

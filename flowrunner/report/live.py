@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from threading import RLock
 from typing import Any
 
@@ -60,6 +60,11 @@ class LiveTree:
             self._flush_skipped()
             self._follow.running.clear()
         self._live.stop()
+
+    def remember(self, events: Iterable[Event]) -> None:
+        """Take in what earlier runners of this run did, without showing it."""
+        for event in events:
+            self._rollouts.take(event)
 
     def __call__(self, event: Event) -> None:
         """Take `event` in; lines that stay are printed at once, the rest is drawn ten times a second."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from flowrunner.report.rollouts import Rollouts
@@ -26,6 +26,11 @@ class PlainLines:
         self._tails: dict[str, list[str]] = {}
         self._blocks: set[str] = set()
         self._rollouts = Rollouts()
+
+    def remember(self, events: Iterable[Event]) -> None:
+        """Take in what earlier runners of this run did, without showing it."""
+        for event in events:
+            self._rollouts.take(event)
 
     def __call__(self, event: Event) -> None:
         """Write what `event` is worth."""

@@ -78,7 +78,8 @@ def _wave(wave: WaveView) -> Html:
 def _squares(rollout: RolloutView, anchors: Mapping[str, str]) -> Html:
     """Every device in the order of the fleet; the colours are those of outcomes."""
     squares = [
-        tag("a" if place else "i", class_=f"square {device.undone or device.outcome}", href=f"#{place}" if place else None,
+        tag("a" if place else "i", class_=f"square {device.undone or device.outcome}",
+            href=f"#{place}" if place else None,
             title=f"{device.name}: {device.outcome}")
         for device in rollout.devices
         for place in (anchors.get(device.path),)

@@ -175,6 +175,20 @@ def test_a_resumed_run_can_be_cut_off_again(tmp_path: Path) -> None:
         assert [e["n"] for e in again.events] == list(range(len(again.events)))
 
 
+def test_a_runner_that_was_killed_after_a_resume_is_cleaned_up_behind_too(tmp_path: Path) -> None:
+    ran = execute(steps(), tmp_path)
+    folder = ran.finished.folder
+    cut(folder, next(e["n"] for e in ran.of("step.started") if e["path"] == "last"))
+    again = go_on(steps(), folder, VirtualLab())
+    second = next(
+        e["n"] for e in again.events if e["event"] == "lease.acquired" and e["n"] > again.of("run.resumed")[0]["n"]
+    )
+    cut(folder, second + 1)
+    lab = VirtualLab()
+    anyio.run(resume, folder, steps(), lab)
+    assert [call for _, call in lab.power["dut"].done] == ["off"], "the device that the second runner held is made safe"
+
+
 def refused(wanted: Plan, folder: Path, lab: VirtualLab) -> str:
     """Why a resume is refused, with the differences."""
     with pytest.raises(PipelineError) as caught:
