@@ -28,11 +28,13 @@ class Step(Model, ABC):
 
     `shorthand` names the field that a bare scalar fills, `kind` is what a miss means unless the author says so,
     `interfaces` are those that the device must offer, one of them is enough; empty means that no device is needed.
+    `lasting` says that what it does to a device is still there after a power cycle: `flow resume` does not repeat it.
     """
 
     shorthand: ClassVar[str | None] = None
     kind: ClassVar[Kind] = "test"
     interfaces: ClassVar[tuple[type[Interface], ...]] = ()
+    lasting: ClassVar[bool] = False
 
     @abstractmethod
     async def run(self, context: Context) -> Outputs | None:

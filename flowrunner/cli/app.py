@@ -21,6 +21,8 @@ COMMANDS = {
     "bundle": "Check, push and pull what boards boot to be flashed",
     "runs": "List the runs of this folder",
     "report": "Write the reports of a run again, or print its summary",
+    "resume": "Go on with a run that ended early",
+    "approve": "Let a rollout go on to a wave",
     "recover": "Clean up behind a run that was killed",
     "leases": "Show who holds which device of this machine",
     "actions": "List the actions, or show one",

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from flowrunner.cli.asking import asking
 from flowrunner.cli.common import (
     EXIT_ERRORED,
     Exporters,
@@ -81,15 +82,20 @@ def run(
             typer.echo(f"warning: {warning}", err=True)
         said = access(tls_ca, tls_pin, tls_server_name, insecure, passphrase_file, passphrase)
         bench = discover(pipeline, lab=lab, exporters=exporter or (), environment=os.environ, access=said)
-        options = Options(
-            update_snapshots=update_snapshots, ci=bool(os.environ.get("CI")), fsync=fsync, environment=dict(os.environ),
-            hidden=bench.secrets, facts=_facts(bench), turn=Turns(partial(lock_folder, os.environ)),
-        )  # fmt: skip
-        runner = Runner(compiled.plan, compiled.secrets, bench, runs, options)
-        finished, unwritten = anyio.run(partial(_run, runner, bench, compiled, plain=plain, console=console))
+        how = options(bench, fsync=fsync, update_snapshots=update_snapshots)
+        runner = Runner(compiled.plan, compiled.secrets, bench, runs, how)
+        finished, unwritten = anyio.run(partial(execute, runner, bench, compiled, plain=plain, console=console))
     if unwritten:
         typer.echo(unwritten, err=True)
     raise typer.Exit(finished.exit or (EXIT_ERRORED if unwritten else 0))
+
+
+def options(bench: StaticLab, *, fsync: bool, update_snapshots: bool = False) -> Options:
+    """How a run of this process on `bench` is done."""
+    return Options(
+        update_snapshots=update_snapshots, ci=bool(os.environ.get("CI")), fsync=fsync, environment=dict(os.environ),
+        hidden=bench.secrets, facts=_facts(bench), turn=Turns(partial(lock_folder, os.environ)),
+    )  # fmt: skip
 
 
 def _facts(bench: StaticLab) -> dict[str, Any]:
@@ -109,7 +115,7 @@ def argv(words: Sequence[str]) -> list[str]:
     return found
 
 
-async def _run(
+async def execute(
     runner: Runner, bench: StaticLab, compiled: Compiled, *, plain: bool, console: bool
 ) -> tuple[Finished, str | None]:
     """Check that the lab has what the plan needs, run it, write the reports; returns what went wrong with those too."""
@@ -122,8 +128,10 @@ async def _run(
         raise typer.Exit(EXIT_CANCELED)
     looking.result()
     check_lab(bench, compiled.plan)
-    with display(runner.folder, plain=plain, console=console, sources=compiled.plan.sources) as listener:
-        finished = await runner.run([listener])
+    past, texts = runner.past.events if runner.past else (), compiled.plan.sources
+    with display(runner.folder, plain=plain, console=console, sources=texts, earlier=past) as listener:
+        with asking(runner.folder) as ask:
+            finished = await runner.run([ask, listener])
         return finished, _write_reports(finished)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -44,7 +43,7 @@ async def attempt_step(
         unsubscribe()
     context.record_artifacts()
     run.end_output(path)
-    shutil.rmtree(context.work, ignore_errors=True)
+    context.tidy()
     if ending.overrun:
         run.journal.write("overrun", path=path, seconds=GRACE)
     result = _judge(ending, node, path, limit, idle)

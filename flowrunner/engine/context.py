@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, cast
 
@@ -52,10 +54,18 @@ class StepContext(Context):
         self._artifacts: list[tuple[str, Path]] = []
         self.home = run.plan.file.parent
         self.folder = site.home or self.home
-        self.work = run.scratch()
         self.environment = {**run.options.environment, "FLOW_RUN_ID": run.id, "FLOW_RUN_DIR": str(run.folder)}
         self.update_snapshots = run.options.update_snapshots
         self.ci = run.options.ci
+
+    @cached_property
+    def work(self) -> Path:  # type: ignore[override] # made when it is first asked for: most steps need none
+        return self._run.scratch()
+
+    def tidy(self) -> None:
+        """Remove the scratch folder, if there is one."""
+        if "work" in vars(self):
+            shutil.rmtree(self.work, ignore_errors=True)
 
     def now(self) -> Duration:
         return self._run.clock.now()

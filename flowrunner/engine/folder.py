@@ -14,14 +14,14 @@ LOCK = "run.lock"
 
 
 @contextmanager
-def create_folder(folder: Path) -> Iterator[None]:
-    """Make the run's folder and hold its lock as long as the run lives.
+def create_folder(folder: Path, *, again: bool = False) -> Iterator[None]:
+    """Make the run's folder and hold its lock as long as the run lives; `again` takes the one that is there.
 
     Raises:
         BenchError: it could not be made.
     """
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=again)
         lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise BenchError(
@@ -29,7 +29,10 @@ def create_folder(folder: Path) -> Iterator[None]:
             help="choose another place with --runs or FLOW_RUNS",
         ) from error  # fmt: skip
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BenchError(f"another process is at work on the run {folder.name}", blame="infra") from error
         _point_last(folder)
         yield
     finally:

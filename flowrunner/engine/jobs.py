@@ -10,16 +10,18 @@ from typing import Any
 
 from flowrunner.engine.halt import Halt
 from flowrunner.engine.names import Frame, resolve
-from flowrunner.engine.record import begin, finish, skip, tolerated
+from flowrunner.engine.record import begin, finish, restore, skip, tolerated
 from flowrunner.engine.result import PASSED, Result, of_error
+from flowrunner.engine.rollout.story import run_rollout
+from flowrunner.engine.rollout.turns import Tried
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import Run
 from flowrunner.errors import FlowrunnerError, PipelineError
 from flowrunner.model import Outcome
 from flowrunner.pipeline.plan import Job, Matrix
 
-Tried = Callable[[Run, Site, Job], Awaitable[tuple[Result, int]]]
-"""Does a job, or one instance of it, as often as its `retry` says; gives the result and the number of attempts."""
+Work = Callable[[Run, Site, Job], Awaitable[tuple[Result, int]]]
+"""Does a job, or one instance of it; gives the result and the number of attempts."""
 
 Needs = Mapping[str, Mapping[str, Any]]
 """What expressions see of jobs that ended: outcome and outputs."""
@@ -47,7 +49,7 @@ async def run_jobs(run: Run, site: Site, jobs: Sequence[Job], path: str, tried: 
         result = await _run_job(run, here, job, needed, tried)
         results[str(job.id)] = result
         views[str(job.id)] = {"outcome": result.outcome.value}
-        if result.outcome is Outcome.PASSED or job.matrix:
+        if result.outcome is Outcome.PASSED or job.matrix or job.rollout:
             views[str(job.id)]["outputs"] = dict(result.outputs)
         ended[job.id].set()
 
@@ -87,9 +89,13 @@ async def _run_job(run: Run, site: Site, job: Job, needs: Mapping[str, Result], 
     if reason is not None:
         skip(run, site, job, reason)
         return replace(reason, path=site.path(job))
+    if kept := restore(run, site, job, site.path(job)):
+        return kept
     if job.matrix:
         started = begin(run, site, job)
         return finish(run, site, job, await _all_instances(run, site, job, job.matrix, tried), started=started)
+    if job.rollout:
+        return await _recorded(run, site, job, lambda run, site, job: run_rollout(run, site, job, tried))
     return await _recorded(run.inside(str(job.id)), site, job, tried)
 
 
@@ -116,8 +122,10 @@ def _holds(job: Job, site: Site) -> bool:
     raise PipelineError(what, code="not-boolean", where=job.condition.where, help=advice)
 
 
-async def _recorded(run: Run, site: Site, job: Job, tried: Tried) -> Result:
+async def _recorded(run: Run, site: Site, job: Job, work: Work) -> Result:
     """Do a job without a matrix, or one instance of one, when it is its turn, and record how it ended."""
+    if kept := restore(run, site, job, site.path(job)):
+        return kept
     async with AsyncExitStack() as stack:
         try:
             group = resolve(job.group, site.frame)
@@ -130,7 +138,7 @@ async def _recorded(run: Run, site: Site, job: Job, tried: Tried) -> Result:
             skip(run, site, job, result)
             return replace(result, path=site.path(job))
         started = begin(run, site, job)
-        result, attempts = await tried(run, site, job)
+        result, attempts = await work(run, site, job)
         return finish(run, site, job, result, started=started, attempts=attempts)
 
 

@@ -105,6 +105,19 @@ class LeaseTimeout(BenchError):
         self.role = role
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """An exporter of a lab, without being leased. `parts` gives the driver type of each part by its path."""
+
+    name: str
+    labels: Mapping[str, str]
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+
+NAME_LABEL = "flowrunner/exporter"
+"""A label that every exporter has: its name in the lab."""
+
+
 class Lab(Protocol):
     """Where devices come from."""
 
@@ -113,6 +126,14 @@ class Lab(Protocol):
 
         Raises:
             PipelineErrors: no exporter of this lab can ever fill a role.
+        """
+        ...
+
+    def members(self, request: DeviceRequest) -> Sequence[Member]:
+        """All that `request` selects, in the order of the lab; those that do not answer are among them.
+
+        Raises:
+            PipelineErrors: there is none, or one that answers lacks what is needed.
         """
         ...
 

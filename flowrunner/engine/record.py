@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from flowrunner.engine.result import Result, place
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import Run
+from flowrunner.engine.typed import kinds
 from flowrunner.model import Outcome
 from flowrunner.pipeline.plan import Background, Barrier, Block, Call, Node, StepNode, below
 
@@ -30,8 +32,31 @@ def finish(
     own = result if result.path == path else replace(result, path=path, because=result.path)
     run.journal.write(
         "step.finished", path=path, **own.facts(), started=started, ended=run.clock.now(), attempts=attempts,
-        outputs=dict(result.outputs), warning=tolerated(node, result),
+        outputs=dict(result.outputs), warning=tolerated(node, result), **_beside(run, result),
     )  # fmt: skip
+    site.frame.record(node.id, result, readable=node.on_failure == "continue")
+    return result
+
+
+def _beside(run: Run, result: Result) -> dict[str, Any]:
+    """What else one must know of the outputs to have them again: kinds of values, and whether a secret was in them."""
+    if not result.outputs:
+        return {}
+    outputs = dict(result.outputs)
+    told = kinds(outputs)
+    return ({"kinds": told} if told else {}) | ({"masked": True} if run.masker.data(outputs) != outputs else {})
+
+
+def restore(run: Run, site: Site, node: Node, path: str, scope: str | None = None) -> Result | None:
+    """How `node` ended before, when an earlier runner of this run did it and that stands; None: it is to be done."""
+    if run.past is None or site.fresh:
+        return None
+    result = run.past.kept(path, node, scope)
+    if result is None:
+        return None
+    run.journal.write("step.restored", path=path)
+    for id, inner in run.past.inside(path, node).items():
+        site.frame.record(id, inner, readable=True)
     site.frame.record(node.id, result, readable=node.on_failure == "continue")
     return result
 

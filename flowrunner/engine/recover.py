@@ -49,11 +49,12 @@ async def recover(folder: Path, lab: Lab | None) -> Recovery:
         raise BenchError(f"{folder} holds no run that had started", blame="infra")
     if lives(folder):
         raise BenchError(
-            f"the run {folder.name} is still running as process {events[0]['pid']}", blame="infra",
+            f"the run {folder.name} is still running as process {runner_of(events)['pid']}", blame="infra",
             help="press Ctrl-C there, or end that process first",
         )  # fmt: skip
     recovery = Recovery()
-    if any(event["event"] == "run.finished" for event in events):
+    last = next(event for event in reversed(events) if event["event"] in ("run.started", "run.resumed", "run.finished"))
+    if last["event"] == "run.finished":
         return recovery
     _repair(folder / "journal.jsonl", len(events))
     journal = Journal(folder / "journal.jsonl", Clock(float(events[-1]["t"])), Masker(), first=len(events))
@@ -65,6 +66,11 @@ async def recover(folder: Path, lab: Lab | None) -> Recovery:
     finally:
         journal.close()
     return recovery
+
+
+def runner_of(events: Sequence[Event]) -> Event:
+    """How the last runner of a run began."""
+    return next(event for event in reversed(events) if event["event"] in ("run.started", "run.resumed"))
 
 
 def _repair(path: Path, whole: int) -> None:

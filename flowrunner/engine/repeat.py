@@ -12,7 +12,7 @@ import anyio
 from flowrunner.engine.attempt import stopped
 from flowrunner.engine.halt import Limit
 from flowrunner.engine.names import seconds
-from flowrunner.engine.record import begin, finish
+from flowrunner.engine.record import begin, finish, restore
 from flowrunner.engine.result import PASSED, Result, of_error
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import Run
@@ -46,14 +46,14 @@ def limited(site: Site, own: Duration | None, what: str) -> Site:
 
 async def _retried(run: Run, site: Site, node: Node, retry: Retry, once: Once, between: Once) -> tuple[Result, int]:
     path = site.path(node)
-    attempt = 1
+    attempt, last = _numbers(run, site, node, retry)
     while True:
         run.journal.write("attempt.started", durable=attempt > 1, path=path, attempt=attempt)
         here = replace(site, frame=site.frame.inner(attempt=attempt))
         capped = limited(here, seconds(retry.attempt_timeout, site.frame), "attempt_timeout")
         instance = f"{path}#{attempt}" if isinstance(node, Block) else path
         result = await once(capped, instance)
-        again = attempt < retry.attempts and wanted(result, retry, node) and not site.halt.reason
+        again = attempt < last and wanted(result, retry, node) and not site.halt.reason
         pause = next_pause(retry.backoff, attempt, site.limit) if again else None
         facts = {key: value for key, value in result.facts().items() if key in _BRIEF}
         run.journal.write("attempt.finished", path=path, attempt=attempt, pause=pause, **facts)
@@ -62,6 +62,18 @@ async def _retried(run: Run, site: Site, node: Node, retry: Retry, once: Once, b
         if not (await between(here, f"{path}#{attempt}")).good or site.halt.reason:
             return result, attempt
         attempt += 1
+
+
+def _numbers(run: Run, site: Site, node: Node, retry: Retry) -> tuple[int, int]:
+    """The attempt to begin with, and the last that may be.
+
+    An earlier runner's attempt of a block that was cut off is gone on with; behind those that ended, counting goes on.
+    """
+    if run.past is None or site.fresh or not isinstance(node, Block):
+        return 1, retry.attempts
+    started, ended = run.past.attempts(site.path(node))
+    first = started if started > ended else ended + 1
+    return first, max(retry.attempts, first) if started > ended else ended + retry.attempts
 
 
 _BRIEF = ("outcome", "cause", "blame", "message")
@@ -125,6 +137,8 @@ async def foreach(run: Run, site: Site, node: Node, items: Any, each: Once) -> R
 async def _iteration(run: Run, site: Site, node: Node, each: Once) -> Result:
     if site.halt.reason:
         return stopped(site.halt.reason, site.instance)
+    if kept := restore(run, site, node, site.instance):
+        return kept
     started = begin(run, site, node)
     return finish(run, site, node, await each(site, site.instance), started=started)
 

@@ -21,6 +21,7 @@ from flowrunner.engine.journal import Journal, Listener
 from flowrunner.engine.lab import Lab, Owner
 from flowrunner.engine.mask import Masker
 from flowrunner.engine.names import Frame
+from flowrunner.engine.past import Past
 from flowrunner.engine.result import EXIT, Result
 from flowrunner.engine.scope import run_scope
 from flowrunner.engine.site import Site
@@ -45,14 +46,16 @@ class Runner:
     """One run of one plan. `cancel` may be called at any moment, from the event loop's thread."""
 
     def __init__(
-        self, plan: Plan, secrets: Mapping[str, Secret], lab: Lab, runs: Path, options: Options | None = None
-    ) -> None:
-        """Prepare a run below the folder `runs`; nothing is written before `run`."""
+        self, plan: Plan, secrets: Mapping[str, Secret], lab: Lab, runs: Path, options: Options | None = None,
+        past: Past | None = None,
+    ) -> None:  # fmt: skip
+        """Prepare a run below the folder `runs`, or go on with that of `past`; nothing is written before `run`."""
+        self.past = past
         self._plan = plan
         self._secrets = secrets
         self._lab = lab
         self._options = options or Options()
-        self.id = new_id()
+        self.id = str(past.facts["id"]) if past else new_id()
         self.folder = runs / self.id
         self._body, self._last = Halt(), Halt()
         self._journal: Journal | None = None
@@ -75,18 +78,21 @@ class Runner:
         Raises:
             BenchError: the run's folder could not be made or written.
         """
-        with create_folder(self.folder):
-            clock, masker = Clock(), Masker((*self._secrets.values(), *self._options.hidden))
+        past = self.past.events if self.past else ()
+        with create_folder(self.folder, again=bool(past)):
+            clock = Clock(float(past[-1]["t"]) if past else 0.0)
+            masker = Masker((*self._secrets.values(), *self._options.hidden))
             journal = Journal(
-                self.folder / "journal.jsonl", clock, masker, fsync=self._options.fsync, on_failure=self._give_up
-            )
+                self.folder / "journal.jsonl", clock, masker, first=len(past), fsync=self._options.fsync,
+                on_failure=self._give_up,
+            )  # fmt: skip
             self._journal = journal
             for listener in listeners:
                 journal.listen(listener)
             owner = Owner(run=self.id, pipeline=self._plan.name, user=_user(), pid=os.getpid())
             run = Run(
                 id=self.id, folder=self.folder, plan=self._plan, options=self._options, clock=clock, masker=masker,
-                journal=journal, lab=self._lab, owner=owner, body=self._body, last=self._last,
+                journal=journal, lab=self._lab, owner=owner, body=self._body, last=self._last, past=self.past,
             )  # fmt: skip
             try:
                 return await self._run(run)
@@ -113,15 +119,20 @@ class Runner:
         self._keep_plan(run.masker)
         wall = datetime.now(UTC)
         run.journal.write(
-            "run.started", durable=True, id=self.id, pipeline=self._plan.name, file=str(self._plan.file),
-            plan=self._plan.digest, version=__version__, wall=wall.isoformat(), cwd=str(Path.cwd()), pid=os.getpid(),
-            inputs=dict(self._plan.inputs), ci=self._options.ci, **self._options.facts,
+            "run.resumed" if self.past else "run.started", durable=True, id=self.id, pipeline=self._plan.name,
+            file=str(self._plan.file), plan=self._plan.digest, version=__version__, wall=wall.isoformat(),
+            cwd=str(Path.cwd()), pid=os.getpid(), inputs=dict(self._plan.inputs), ci=self._options.ci,
+            **self._options.facts,
         )  # fmt: skip
         fixed: dict[str, Any] = {
             "inputs": dict(self._plan.inputs),
             "secrets": dict(self._secrets),
             "env": dict(self._options.environment),
-            "run": {"id": self.id, "dir": str(self.folder), "started": wall.isoformat()},
+            "run": {
+                "id": self.id,
+                "dir": str(self.folder),
+                "started": str(self.past.facts["wall"]) if self.past else wall.isoformat(),
+            },
         }
         site = Site(frame=Frame(fixed), halt=run.body, held={})
         result = await run_scope(run, site, self._plan.scope, "")

@@ -17,7 +17,7 @@ from flowrunner.engine.halt import Halt, Limit
 from flowrunner.engine.held import Held
 from flowrunner.engine.jobs import run_jobs
 from flowrunner.engine.names import Frame, resolve, seconds
-from flowrunner.engine.record import begin, finish, skip, tolerated
+from flowrunner.engine.record import begin, finish, restore, skip, tolerated
 from flowrunner.engine.repeat import attempts, foreach, limited
 from flowrunner.engine.result import PASSED, Result, of_error
 from flowrunner.engine.site import Site
@@ -47,6 +47,8 @@ async def run_scope(run: Run, site: Site, scope: Scope, path: str) -> Result:
     try:
         queue_timeout = _shorter(seconds(scope.queue_timeout, site.frame), site.limit)
         requests = [_bound(one, site.frame) for one in scope.devices]
+        if run.past:
+            requests = [run.past.same_device(run.job, one) for one in requests]
         result = await with_devices(run, site, requests, queue_timeout, path, work)
     except FlowrunnerError as error:
         result = of_error(error, kind="setup", path=path, where=scope.devices[0].where)
@@ -108,7 +110,8 @@ async def _body(run: Run, site: Site, scope: Scope, path: str, beside: Beside) -
     if scope.branches:
         return await run_branches(run, site, scope, path, _tried), site.frame
     if not scope.jobs:
-        return await run_sequence(run, site, scope.steps, part="body", path=path, beside=beside), site.frame
+        own = bool(scope.devices)
+        return await run_sequence(run, site, scope.steps, part="body", path=path, beside=beside, own=own), site.frame
     result, needs = await run_jobs(run, site, scope.jobs, path, _tried)
     return result, site.frame.inner(needs=needs)
 
@@ -122,7 +125,7 @@ async def _after(
         return PASSED
     halt = Halt(above)
     frame = site.frame.inner(failure=_failure(failure)) if failure else site.frame
-    here = limited(replace(site, halt=halt, limit=None, frame=frame), limit, "finally_timeout")
+    here = limited(replace(site, halt=halt, limit=None, frame=frame, fresh=True), limit, "finally_timeout")
     try:
         return await run_sequence(run, here, nodes, part=part, path=path)
     finally:
@@ -150,11 +153,13 @@ def _where(scope: Scope) -> Span:
 
 
 async def run_sequence(
-    run: Run, site: Site, nodes: Sequence[Node], *, part: Part, path: str, beside: Beside | None = None
-) -> Result:
+    run: Run, site: Site, nodes: Sequence[Node], *, part: Part, path: str, beside: Beside | None = None,
+    own: bool = False,
+) -> Result:  # fmt: skip
     """Run `nodes` in order; what does not run is recorded as skipped. Returns the first cause.
 
-    A body stops at its first failure; `rescue` and `finally` give each step its turn.
+    A body stops at its first failure; `rescue` and `finally` give each step its turn. `own`: their devices are leased
+    for them alone, so that nothing behind them needs the devices as they left them.
     """
     run.journal.write("scope.started", path=path, part=part)
     first, ending = PASSED, None
@@ -166,7 +171,8 @@ async def run_sequence(
         if ending:
             skip(run, site, node, ending)
             continue
-        result = await _run_node(run, site, node, beside or Beside())
+        kept = restore(run, site, node, site.path(node), path if own else None) if part == "body" else None
+        result = kept or await _run_node(run, site, node, beside or Beside())
         if result.cause == "stop":
             first = first if not first.good else result
             ending = _because("stop", result)
@@ -248,7 +254,8 @@ async def _tried(run: Run, site: Site, node: Node) -> tuple[Result, int]:
 
     async def between(here: Site, instance: str) -> Result:
         steps = node.retry.between if node.retry else ()
-        return await run_sequence(run, here.inside(node, instance), steps, part="between", path=instance)
+        inside = replace(here.inside(node, instance), fresh=True)
+        return await run_sequence(run, inside, steps, part="between", path=instance)
 
     return await attempts(run, site, node, once, between)
 

@@ -19,7 +19,7 @@ class Site:
     """`plan` is the path of the enclosing block in the plan, `instance` the same with its iterations and attempts.
 
     `home` is the folder at which relative paths start, when it is not that of the pipeline; `meeting` are the barriers
-    of the branch that it is in.
+    of the branch that it is in. `fresh` is what comes after a body: a run that is resumed does it again.
     """
 
     frame: Frame
@@ -30,6 +30,7 @@ class Site:
     instance: str = ""
     home: Path | None = None
     meeting: Member | None = None
+    fresh: bool = False
 
     def path(self, node: Node) -> str:
         """The node's path in this run."""

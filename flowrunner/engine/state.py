@@ -15,6 +15,7 @@ from flowrunner.engine.halt import Halt
 from flowrunner.engine.journal import JobJournal, Journal
 from flowrunner.engine.lab import Lab, Owner
 from flowrunner.engine.mask import Masker, StreamMask
+from flowrunner.engine.past import Past
 from flowrunner.pipeline.plan import Plan
 
 PIECE = 4096
@@ -48,7 +49,8 @@ class Options:
 class Run:
     """One run. `body` stops the steps (first Ctrl-C), `last` stops finally as well (second).
 
-    `job` is the path of the job at work, empty in a run without jobs; `groups` are the locks of concurrency groups.
+    `job` is the path of the job at work, empty in a run without jobs; `past` is what an earlier runner
+    of this run did; `groups` are the locks of concurrency groups.
     """
 
     id: str
@@ -63,6 +65,7 @@ class Run:
     body: Halt = field(default_factory=Halt)
     last: Halt = field(default_factory=Halt)
     job: str = ""
+    past: Past | None = None
     groups: dict[str, asyncio.Lock] = field(default_factory=dict)
     _count: itertools.count[int] = field(default_factory=itertools.count)
     _streams: dict[tuple[str, str], StreamMask] = field(default_factory=dict)

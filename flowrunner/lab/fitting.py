@@ -6,15 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from flowrunner.device import Device
+from flowrunner.engine.lab import NAME_LABEL
 from flowrunner.errors import BenchError, PipelineError, PipelineErrors
 from flowrunner.lab.exporter import LabExporter
 from flowrunner.lab.reasons import known_labels, no_answer, none_offers, none_selected
 from flowrunner.lab.selector import Selector, parse
 from flowrunner.lab.served import RemoteExporter
 from flowrunner.pipeline.plan import DeviceRequest
-
-NAME_LABEL = "flowrunner/exporter"
-"""A label that every exporter has: its name in the lab."""
 
 
 class Catalogue:
@@ -23,6 +21,7 @@ class Catalogue:
     def __init__(self, exporters: Sequence[LabExporter]) -> None:
         """Nothing is read yet."""
         self.exporters = tuple(exporters)
+        self._by_name = {exporter.name: exporter for exporter in self.exporters}
         self._devices: dict[str, Device] = {}
 
     def device(self, exporter: LabExporter) -> Device:
@@ -46,9 +45,39 @@ class Catalogue:
                 selectors.append(parse(request.selector))
             except PipelineError:
                 continue  # 'fitting' says what is wrong with it
-        for exporter in self.exporters:
+        for exporter in self._named(selectors):
             if any(selector.possible({**known_labels(exporter), NAME_LABEL: exporter.name}) for selector in selectors):
                 yield exporter
+
+    def _named(self, selectors: Sequence[Selector]) -> Sequence[LabExporter]:
+        """The exporters that `selectors` name, when each of them names some; a large lab is not searched for these."""
+        names: dict[str, None] = {}
+        for selector in selectors:
+            wanted = next((r for r in selector.requirements if (r.key, r.operator) == (NAME_LABEL, "in")), None)
+            if wanted is None:
+                return self.exporters
+            names |= dict.fromkeys(sorted(wanted.values))
+        return [self._by_name[name] for name in names if name in self._by_name]
+
+    def members(self, request: DeviceRequest) -> list[LabExporter]:
+        """Every exporter that `request` selects, in the order of the lab.
+
+        Raises:
+            PipelineErrors: there is none, or one that answers lacks what is needed.
+        """
+        selector = parse(request.selector, request.where)
+        selected = [exporter for exporter in self._named([selector]) if _selects(selector, exporter)]
+        if not selected:
+            raise PipelineErrors([none_selected(request, self.exporters)])
+        errors: list[PipelineError] = []
+        for exporter in selected:
+            try:
+                errors += self.lacks(request, exporter)
+            except BenchError:
+                continue  # it does not answer now; it may when its turn comes
+        if errors:
+            raise PipelineErrors(errors)
+        return selected
 
     def fitting(self, request: DeviceRequest) -> list[LabExporter]:
         """The exporters that can fill `request`, in the order of the lab.
@@ -58,7 +87,7 @@ class Catalogue:
             BenchError: there is none, and one that may be it does not answer.
         """
         selector = parse(request.selector, request.where)
-        selected = [exporter for exporter in self.exporters if _selects(selector, exporter)]
+        selected = [exporter for exporter in self._named([selector]) if _selects(selector, exporter)]
         if not selected:
             raise PipelineErrors([none_selected(request, self.exporters)])
         lacks: dict[str, list[PipelineError]] = {}

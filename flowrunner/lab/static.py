@@ -8,14 +8,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from flowrunner.bench.traced import OnCall
-from flowrunner.engine.lab import Lease, LeaseTimeout, OnLog, Owner, Waiting
+from flowrunner.engine.lab import Lease, LeaseTimeout, Member, OnLog, Owner, Waiting
 from flowrunner.errors import BenchError, PipelineError, PipelineErrors
 from flowrunner.lab.acquire import Acquiring, Queue
 from flowrunner.lab.exporter import LabExporter
 from flowrunner.lab.fitting import Catalogue
 from flowrunner.lab.hold import Hold, Told
 from flowrunner.lab.matching import match
-from flowrunner.lab.reasons import too_few
+from flowrunner.lab.reasons import known_labels, too_few
 from flowrunner.lab.served import RemoteExporter
 from flowrunner.pipeline.plan import DeviceRequest
 
@@ -88,6 +88,17 @@ class StaticLab:
             raise PipelineErrors(errors)
         if broken:
             raise broken[0]
+
+    def members(self, request: DeviceRequest) -> Sequence[Member]:
+        pinned = self._pinned(request)
+        found = [pinned] if pinned else self.catalogue.members(request)
+        return [Member(name=one.name, labels=known_labels(one), parts=self._parts(one)) for one in found]
+
+    def _parts(self, exporter: LabExporter) -> dict[str, str]:
+        try:
+            return {path: node.type for path, node in self.catalogue.device(exporter).walk()}
+        except BenchError:
+            return {}
 
     @asynccontextmanager
     async def lease(

@@ -15,8 +15,6 @@ from flowrunner.source import Mapping, Node, Scalar, Sequence
 from flowrunner.step import Step
 
 BLOCKS = frozenset({"group", "lease", "background", "call", "parallel", "barrier"})
-LATER = frozenset({"rollout"})
-"""Words of the language that this version knows and does not do yet."""
 
 COMMON = frozenset(key_of(name, field) for name, field in CommonKeys.model_fields.items())
 SCOPE = frozenset(key_of(name, field) for name, field in ScopeKeys.model_fields.items())
@@ -53,12 +51,6 @@ def find_action(problems: Problems, name: str, where: Span) -> type[Step] | None
         return None
 
 
-def not_yet(problems: Problems, key: Scalar) -> None:
-    """Note the use of something that is only planned."""
-    what = f"'{key.value}' is not part of this version yet"
-    problems.add(what, code="not-yet", where=key.where, help="use steps with group, lease, call and foreach")
-
-
 def take_apart(problems: Problems, node: Node) -> Parts | None:
     """Sort the keys of a step; None when it has not exactly one action, which is noted."""
     if not isinstance(node, Mapping):
@@ -66,12 +58,9 @@ def take_apart(problems: Problems, node: Node) -> Parts | None:
         return None
     names = [(str(key.value), key, value) for key, value in node.entries]
     actions = [(key, value) for name, key, value in names if name in BLOCKS or is_action(name)]
-    planned = [key for name, key, _ in names if name in LATER]
     scope = BESIDE.get(str(actions[0][0].value), frozenset()) if actions else frozenset()
     known = COMMON | scope
-    unknown = [key for name, key, _ in names if name not in known | LATER | BLOCKS and not is_action(name)]
-    for key in planned:
-        not_yet(problems, key)
+    unknown = [key for name, key, _ in names if name not in known | BLOCKS and not is_action(name)]
     for key, _ in actions[1:]:
         problems.add(
             f"a step has exactly one action, this one has '{actions[0][0].value}' and '{key.value}'",
@@ -79,7 +68,7 @@ def take_apart(problems: Problems, node: Node) -> Parts | None:
         )  # fmt: skip
     for key in unknown:
         _unknown_key(problems, key, actions[0][0] if actions else None)
-    if not actions and not unknown and not planned:
+    if not actions and not unknown:
         advice = "add one, such as power, expect or shell: 'flow actions' lists them"
         problems.add("this step has no action", code="no-action", where=node.where, help=advice)
     if len(actions) != 1:

@@ -10,7 +10,7 @@ from typing import Any
 from flowrunner.errors import FlowrunnerError, PipelineError, Span
 from flowrunner.expressions import Expression
 from flowrunner.pipeline.devices import waits
-from flowrunner.pipeline.plan import Block, Call, DeviceRequest, Job, Node, Scope, within
+from flowrunner.pipeline.plan import Block, Call, DeviceRequest, Job, Node, Scope, beside_fleet, within
 from flowrunner.pipeline.problems import Problems
 
 Together = tuple[DeviceRequest, ...]
@@ -50,6 +50,8 @@ class _Binder:
             instances = node.matrix.instances if node.matrix else ({},)
             for values in instances:
                 yield from self.scope(node.scope, {**known, "matrix": values}, held)
+            for beside in beside_fleet(node):
+                yield from self._node(beside, known, held)
         elif isinstance(node, Call):
             inputs, waiting = self._inputs(node, known)
             around = self._call, self._waiting

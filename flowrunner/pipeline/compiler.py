@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flowrunner.model import Secret
-from flowrunner.pipeline.actions import LATER, SCOPE, not_yet
+from flowrunner.pipeline.actions import SCOPE
 from flowrunner.pipeline.bind import leased_together
 from flowrunner.pipeline.encode import digest_of
 from flowrunner.pipeline.fit import Fitted
@@ -28,7 +28,7 @@ from flowrunner.pipeline.problems import Problems
 from flowrunner.pipeline.scope import compile_scope
 from flowrunner.pipeline.secrets import read_secrets
 from flowrunner.pipeline.templates import compile_template
-from flowrunner.source import Document, Mapping, Node, Scalar, load
+from flowrunner.source import Document, Mapping, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +172,7 @@ def _fixed(inputs: Inputs, environment: Map[str, str]) -> dict[str, Any]:
 
 def _keys(problems: Problems, document: Document, root: Mapping) -> Fitted[PipelineKeys]:
     """The keys that only a file has."""
-    kept: list[tuple[Scalar, Node]] = []
-    for key, value in root.entries:
-        if key.value in LATER:
-            not_yet(problems, key)
-        elif key.value not in SCOPE:
-            kept.append((key, value))
+    kept = tuple(entry for entry in root.entries if entry[0].value not in SCOPE)
     anchor = root.entries[0][0].where if root.entries else root.where
     read = Here(problems, Known({}, (), {}), document.text, {}).fit
-    return read(PipelineKeys, Mapping(tuple(kept), root.where), "a pipeline", anchor=anchor)
+    return read(PipelineKeys, Mapping(kept, root.where), "a pipeline", anchor=anchor)

@@ -117,7 +117,7 @@ def _request(
 ) -> DeviceRequest:
     fitted = Fitter(problems, DeviceKeys, node, read, label=f"the device '{name}'", anchor=key).fit()
     check_interfaces(problems, fitted, key)
-    selector = _selector(problems, fitted.get("selector"), known, late)
+    selector = resolve_selector(problems, fitted.get("selector"), known, late)
     expression = selector if isinstance(selector, Expression) else None
     return DeviceRequest(
         role=name, selector=selector.text if isinstance(selector, Expression) else selector, late=expression,
@@ -126,9 +126,10 @@ def _request(
     )  # fmt: skip
 
 
-def _selector(
+def resolve_selector(
     problems: Problems, value: str | Expression, known: Map[str, Any], late: Collection[str]
 ) -> str | Expression:
+    """The text of a selector; the expression itself when it uses names that are `late`."""
     if isinstance(value, str):
         return value
     outside = [(name, where) for name, where in value.references if name.split(".")[0] not in {*known, *late}]

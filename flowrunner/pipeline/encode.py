@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from flowrunner.pipeline.plan import (
     Node,
     Plan,
     Retry,
+    Rollout,
     Scope,
     StepNode,
     Watch,
@@ -125,16 +127,30 @@ def _node(node: Node, roles: Roles) -> dict[str, Any]:
         roles = {role: roles.get(mine, mine) for role, mine in node.roles.items()}
         called = {**_call(node), "roles": roles} if roles else _call(node)
     if isinstance(node, Job):
-        called = _job(node)
+        called = _job(node, roles)
     return {**common, "action": node.action, **called, "scope": _scope(node.scope, roles)}
 
 
-def _job(job: Job) -> dict[str, Any]:
+def _job(job: Job, roles: Roles) -> dict[str, Any]:
     matrix = job.matrix and {
         "instances": [_value(values) for values in job.matrix.instances],
         "max_parallel": job.matrix.max_parallel, "fail_fast": job.matrix.fail_fast,
     }  # fmt: skip
-    return _without_empty(needs=list(job.needs), matrix=matrix, group=_value(job.group))
+    rollout = _rollout(job.rollout, roles) if job.rollout else None
+    return _without_empty(needs=list(job.needs), matrix=matrix, rollout=rollout, group=_value(job.group))
+
+
+def _rollout(one: Rollout, roles: Roles) -> dict[str, Any]:
+    waves = [
+        _without_empty(name=wave.name, size=wave.size, percent=wave.percent, soak=_value(wave.soak),
+                       gate=wave.gate and _node(wave.gate, roles), approve=wave.approve or None)
+        for wave in one.waves
+    ]  # fmt: skip
+    return _without_empty(
+        role=one.role, fleet=one.fleet, waves=waves, max_parallel=one.max_parallel,
+        unavailable=one.unavailable and _without_empty(**asdict(one.unavailable)), halt_when=_value(one.halt_when),
+        on_halt=one.on_halt, rollback=_node(one.rollback, roles) if one.rollback else None,
+    )  # fmt: skip
 
 
 def _call(node: Call) -> dict[str, Any]:

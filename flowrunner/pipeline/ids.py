@@ -9,7 +9,7 @@ from flowrunner.errors import Span
 from flowrunner.pipeline.problems import Problems
 from flowrunner.source import Mapping, Node, Scalar, Sequence
 
-RESERVED = frozenset({"rescue", "finally", "between", "steps"})
+RESERVED = frozenset({"rescue", "finally", "between", "steps", "gate", "rollback"})
 """Words that stand in paths for something else."""
 
 NAME = re.compile(r"[a-z_][a-z0-9_]*")

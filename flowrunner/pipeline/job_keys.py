@@ -24,8 +24,11 @@ class ParallelKeys(Model):
 class StrategyKeys(Model):
     """How a job is multiplied."""
 
-    matrix: Annotated[dict[str, Any], APART]
+    matrix: Annotated[dict[str, Any], APART] = {}
     """Values by name: the job is done for each combination. `exclude` takes some out, `include` adds to them."""
+
+    rollout: Annotated[dict[str, Any], APART] = {}
+    """The job is done for each device of a fleet, wave by wave."""
 
     max_parallel: int | None = Field(default=None, ge=1)
     """How many of them run at the same time; all when it is not given."""

@@ -20,6 +20,7 @@ from flowrunner.pipeline.matrix import read_matrix
 from flowrunner.pipeline.names import Known
 from flowrunner.pipeline.outputs import type_of_value
 from flowrunner.pipeline.plan import Job, Matrix, Scope
+from flowrunner.pipeline.rollout import SEEN, compile_rollout, with_fleet
 from flowrunner.pipeline.scope import compile_scope, compile_sequence
 from flowrunner.source import Mapping, Node, Scalar, Sequence
 
@@ -132,13 +133,20 @@ def _job(here: Here, name: str, declared: Map[str, _Declared], views: Map[str, A
         else replace(here, known=known).at(name)
     )
     keys = _keys(inside, one, name)
-    strategy = node.get("strategy")
-    written = strategy.get("matrix") if isinstance(strategy, Mapping) else None
+    strategy = _strategy(here, one, name)
+    written, rolled = strategy.get("matrix"), strategy.get("rollout")
     instances, types = read_matrix(inside, written) if written is not None else ((), {})
-    each = replace(inside.seeing(matrix=types), late=("matrix",)) if written is not None else inside
-    scope = compile_scope(each, _entries(node), node.get("steps"), one.key.where)
-    outputs: dict[str, Type] = {output: type_of_value(value) for output, value in scope.outputs.items()}
+    each = inside
     if written is not None:
+        each = replace(inside.seeing(matrix=types), late=("matrix",))
+    elif rolled is not None:
+        each = inside.seeing(**SEEN)
+    entries = _entries(node)
+    scope = compile_scope(each, entries, node.get("steps"), one.key.where)
+    rollout = compile_rollout(inside, rolled, entries, one.key.where) if rolled is not None else None
+    scope = with_fleet(scope, rollout)
+    outputs: dict[str, Type] = {output: type_of_value(value) for output, value in scope.outputs.items()}
+    if strategy:
         outputs = dict.fromkeys(outputs, "list")
     plan = keys.get("strategy")
     matrix = None
@@ -146,10 +154,34 @@ def _job(here: Here, name: str, declared: Map[str, _Declared], views: Map[str, A
         fast, most = (plan.fail_fast, plan.max_parallel) if plan else (True, None)
         matrix = Matrix(instances=instances, max_parallel=most, fail_fast=fast)
     job = Job(
-        action="job", scope=scope, needs=one.needs, matrix=matrix, group=_group(each, node.get("concurrency")),
+        action="job", scope=scope, needs=one.needs, matrix=matrix, rollout=rollout,
+        group=_group(each, node.get("concurrency")),
         **_fields(inside, each, one, name),
     )  # fmt: skip
     return job, {"outcome": "string", "outputs": outputs}
+
+
+def _strategy(here: Here, one: _Declared, name: str) -> dict[str, Node]:
+    """How the job is multiplied: its matrix or its rollout; neither without a strategy, or with one that is no good."""
+    node = one.node.get("strategy")
+    if not isinstance(node, Mapping):
+        return {}
+    found = {word: value for word in ("matrix", "rollout") if (value := node.get(word)) is not None}
+    if len(found) != 1:
+        what = f"the strategy of '{name}' {'has both' if found else 'needs one of'} matrix and rollout"
+        code = "bad-rollout" if found else "missing-key"
+        here.problems.add(what, code=code, where=node.where, help="a job is multiplied in one way")
+        return {}
+    for key, _ in node.entries if "rollout" in found else ():
+        if key.value in ("max_parallel", "fail_fast"):
+            advice = "max_parallel stands inside rollout, and halt_when says when to stop"
+            here.problems.add(f"'{key.value}' goes with a matrix", code="bad-rollout", where=key.where, help=advice)
+    retry = one.node.get("retry")
+    between = retry.key("between") if "rollout" in found and isinstance(retry, Mapping) else None
+    if between is not None:
+        what, advice = "a rollout has no steps between attempts", "a device that waits for another one is not leased"
+        here.problems.add(what, code="bad-rollout", where=between.where, help=advice)
+    return found
 
 
 def _entries(node: Mapping) -> dict[str, tuple[Scalar, Node]]:

@@ -19,15 +19,24 @@ FAILURE: Names = {"outcome": "string", "message": ANY, "path": "string", "blame"
 DEVICE: Names = {"name": "string", "exporter": "string", "labels": "map"}
 RUN: Names = {"id": "string", "dir": "string", "started": "string"}
 
+WAVE: Names = {"name": "string", "number": "int", "size": "int"}
+FLEET: Names = {"selector": "string", "size": "int"}
+COUNTED: Names = dict.fromkeys(("started", "finished", "passed", "failed", "errored"), "int")
+
 ELSEWHERE: Names = {
     "loop": Unavailable("'loop' exists only in what has foreach", "add foreach to the step, or to a group around it"),
     "attempt": Unavailable("'attempt' exists only in what has retry", "add retry to the step, or to a group around it"),
     "failure": Unavailable("'failure' exists only in rescue", "use steps.<id>.outcome"),
     "matrix": Unavailable("'matrix' exists only in a job whose strategy has a matrix", "give it one, or use inputs"),
     "needs": Unavailable("'needs' exists only in a job that needs others, and behind all jobs", "add needs: [...]"),
-    **{word: Unavailable(f"'{word}' is not part of this version yet") for word in ("wave", "fleet")},
+    **{
+        word: Unavailable(
+            f"'{word}' exists only in a job whose strategy is a rollout", "give it one: see docs/rollouts.md"
+        )
+        for word in ("wave", "fleet")
+    },
 }
-"""Names that are not everywhere, or not yet."""
+"""Names that are not everywhere."""
 
 
 @dataclass(slots=True)

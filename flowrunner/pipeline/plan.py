@@ -152,9 +152,9 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block(Node):
-    """A scope as a node. A `branch` is one of those of a `parallel`."""
+    """A scope as a node. A `branch` is one of those of a `parallel`, a `device` the turn of one in a rollout."""
 
-    action: Literal["group", "lease", "parallel", "branch", "call", "job"]
+    action: Literal["group", "lease", "parallel", "branch", "call", "job", "device", "rollback"]
     scope: Scope
 
 
@@ -198,6 +198,48 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """A part of a fleet. `size` devices more than before, or as many that `percent` of the fleet have had their turn.
+
+    `gate` has the steps behind its soak; with `approve` somebody must say yes before it begins.
+    """
+
+    name: str
+    size: int | None = None
+    percent: float | None = None
+    soak: Duration | Expression | None = None
+    gate: Block | None = None
+    approve: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unavailable:
+    """How many devices may be out of service: `count`, or `percent` of those that have the same value of `label`."""
+
+    count: int | None = None
+    percent: float | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """A job done once for each device of a fleet, wave by wave; the device fills `role`.
+
+    `fleet` is the selector, which is resolved once. `rollback` is what undoes the job on one device.
+    """
+
+    role: str
+    fleet: str
+    waves: tuple[Wave, ...]
+    max_parallel: int | None = None
+    unavailable: Unavailable | None = None
+    halt_when: tuple[Expression, ...] = ()
+    on_halt: Literal["pause", "abort", "rollback"] = "pause"
+    rollback: Block | None = None
+    where: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job(Block):
     """A node of the DAG: it starts when the jobs in `needs` ended, beside all others.
 
@@ -207,6 +249,7 @@ class Job(Block):
 
     needs: tuple[str, ...] = ()
     matrix: Matrix | None = None
+    rollout: Rollout | None = None
     group: str | Expression | None = None
 
 
@@ -280,10 +323,21 @@ def within(scope: Scope) -> Sequence[Node]:
     return (*scope.jobs, *scope.branches, *scope.steps, *scope.rescue, *scope.last)
 
 
+def beside_fleet(node: Node) -> Iterator[Node]:
+    """The nodes of a rollout that no device's turn has: the gates of its waves, and what undoes it."""
+    rollout = node.rollout if isinstance(node, Job) else None
+    for wave in rollout.waves if rollout else ():
+        if wave.gate:
+            yield wave.gate
+    if rollout and rollout.rollback:
+        yield rollout.rollback
+
+
 def below(node: Node) -> Iterator[Node]:
     """The nodes right below `node`, in the order of the file."""
     if isinstance(node, Block):
         yield from within(node.scope)
+        yield from beside_fleet(node)
     elif isinstance(node, Background):
         yield node.body
     yield from node.retry.between if node.retry else ()

@@ -23,6 +23,7 @@ from flowrunner.pipeline.language import (
 )
 from flowrunner.pipeline.marks import key_of
 from flowrunner.pipeline.reuse_keys import IncludeKeys, RoleKeys, TemplateInputKeys, TemplateKeys
+from flowrunner.pipeline.rollout_keys import PERCENT, RolloutKeys, WaveKeys
 from flowrunner.pipeline.shapes import EXPRESSION, REF, Schema, either, examples, shape
 from flowrunner.pipeline.step_schema import add_step
 from flowrunner.plugins import load, types
@@ -70,9 +71,27 @@ def _job(definitions: Definitions, scope: dict[str, Schema]) -> Schema:
     matrix |= {"properties": {word: {"type": "array", "items": one} for word in ("include", "exclude")}}
     matrix |= {"additionalProperties": values, "propertyNames": NAMES}
     definitions["RetryKeys"]["properties"]["between"]["items"] = {"$ref": f"{REF}step"}
+    _rollout(definitions)
     whole["properties"] |= {**scope, "steps": {"$ref": f"{REF}steps"}}
     definitions["pipeline.job"] = whole
     return {"$ref": f"{REF}pipeline.job"}
+
+
+def _rollout(definitions: Definitions) -> None:
+    """What a rollout has: waves with gates, shares of a fleet, and a way back."""
+    strategy = definitions["StrategyKeys"]
+    strategy["properties"]["rollout"] = definitions.model(RolloutKeys, "rollout")
+    strategy |= {
+        "oneOf": [{"required": [key]} for key in ("matrix", "rollout")],
+        "errorMessage": "a strategy is a matrix or a rollout",
+    }
+    wave = definitions.model(WaveKeys, "rollout.wave")
+    share = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": f"^{PERCENT.pattern}$"}]}
+    definitions["rollout.wave"]["properties"]["size"] |= share
+    definitions["rollout.wave"]["properties"]["gate"] |= {"items": {"$ref": f"{REF}step"}, "minItems": 1}
+    definitions["UnavailableKeys"]["properties"]["count"] |= share
+    definitions["rollout"]["properties"]["waves"] |= {"items": wave, "minItems": 1}
+    definitions["rollout"]["properties"]["halt_when"]["items"] = {"$ref": f"{REF}expression"}
 
 
 def _include(definitions: Definitions) -> Schema:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -18,6 +18,8 @@ from flowrunner.report.verdict import cause_lines, count_words, headline, job_li
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from flowrunner.report.live import LiveTree
 
 Event = Mapping[str, Any]
 Listener = Callable[[Event], None]
@@ -34,16 +36,19 @@ def display(
     sources: Mapping[str, str] | None = None,
     stream: TextIO | None = None,
     environment: Mapping[str, str] = os.environ,
+    earlier: Sequence[Event] = (),
 ) -> Iterator[Listener]:
     """Show a run as it goes on, and its verdict at the end.
 
     A terminal gets the live tree unless `plain`, TERM=dumb or CI says otherwise; `console` shows what consoles print.
+    `earlier` are the events of the runners before this one, when the run was resumed.
     A reader that goes away ends the display, not the run.
     """
     out = stream or sys.stdout
-    events: list[Event] = []
+    events: list[Event] = [*earlier]
     if plain or not is_live(out, environment):
         lines = PlainLines(_writer(out), console=console, groups=_groups(environment))
+        lines.remember(earlier)
         try:
             yield _guarded(lines, events)
         finally:
@@ -51,6 +56,7 @@ def display(
         _quietly(lambda: _say_plain(out, _summary(events, folder, sources), folder, environment))
         return
     with _live(out, console, environment) as (terminal, tree):
+        tree.remember(earlier)
         yield _guarded(tree, events)
     _quietly(lambda: _say_live(terminal, _summary(events, folder, sources), folder))
 
@@ -61,7 +67,7 @@ def is_live(stream: TextIO, environment: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def _live(out: TextIO, echo: bool, environment: Mapping[str, str]) -> Iterator[tuple[Console, Listener]]:
+def _live(out: TextIO, echo: bool, environment: Mapping[str, str]) -> Iterator[tuple[Console, LiveTree]]:
     # rich takes 50 ms to import, and only a terminal needs it.
     from rich.console import Console
 

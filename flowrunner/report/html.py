@@ -17,6 +17,7 @@ from flowrunner.report.page.jobs import jobs_section
 from flowrunner.report.page.markup import Html, join, tag
 from flowrunner.report.page.measurements import measurements_section
 from flowrunner.report.page.pictures import Album, pictures_section
+from flowrunner.report.page.rollout import rollout_section, without_passed
 from flowrunner.report.page.source import sources_section
 from flowrunner.report.page.steps import OPEN, Around, anchors, steps_section
 from flowrunner.report.page.timeline import timeline_section
@@ -25,20 +26,22 @@ from flowrunner.report.text import plain
 from flowrunner.report.verdict import headline
 
 SECTIONS = {
-    "cause": "Cause", "jobs": "Jobs", "timeline": "Timeline", "steps": "Steps", "pictures": "Pictures",
-    "measurements": "Measurements", "consoles": "Consoles", "files": "Files", "environment": "Environment",
-    "pipeline": "Pipeline",
+    "cause": "Cause", "rollout": "Rollout", "jobs": "Jobs", "timeline": "Timeline", "steps": "Steps",
+    "pictures": "Pictures", "measurements": "Measurements", "consoles": "Consoles", "files": "Files",
+    "environment": "Environment", "pipeline": "Pipeline",
 }  # fmt: skip
 
 
 def render(summary: Summary, plan: Planned, folder: Path, consoles: dict[str, ConsoleFile]) -> str:
     """The whole page. The folder is read for pictures and sizes."""
+    summary = without_passed(summary)
     ids = anchors(summary)
     album = Album(folder)
     past = frozenset(record.path for case in summary.cases for record in case.earlier)
     around = Around(plan.sources, consoles, ids, past, many=summary.counts.total > OPEN)
     sections = {
         "cause": cause_section(summary, plan, consoles, album),
+        "rollout": rollout_section(summary, ids),
         "jobs": jobs_section(summary, ids),
         "timeline": timeline_section(summary, consoles, ids),
         "steps": steps_section(summary, around),

@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from flowrunner.report.consolefile import ConsoleFile
-from flowrunner.report.model import Case, Record, Summary
+from flowrunner.report.model import DEVICES, Case, Record, Summary
 from flowrunner.report.text import plain, xml
 from flowrunner.report.verdict import console_of, job_of
 
@@ -46,10 +46,14 @@ def junit_xml(summary: Summary, consoles: Mapping[str, ConsoleFile]) -> bytes:
 
 
 def _suites(summary: Summary, name: str) -> Mapping[str, list[Case]]:
-    """The cases of each suite: one for the pipeline, or one for each job and instance of one."""
+    """The cases of each suite: one for the pipeline, or one for each job, instance of one, and wave of a rollout."""
     jobs = {record.path for job in summary.jobs for record in (job, *job.instances)}
+    waves = {device.path: f"{r.path}.{device.wave}" for r in summary.rollouts for device in r.devices}
     found: dict[str, list[Case]] = {}
     for case in summary.cases:
+        if case.record.key in waves:
+            found.setdefault(f"{name}.{waves[case.record.key]}", []).append(case)
+            continue
         job = job_of(case.record.key)
         found.setdefault(f"{name}.{job}" if job in jobs else name, []).append(case)
     return found
@@ -69,6 +73,8 @@ def _case(suite: ET.Element, case: Case, pipeline: str, consoles: Mapping[str, C
     record, end = case.record, case.record.ending
     where = {"file": record.where.file, "line": str(record.where.line)} if record.where else {}
     above = ".".join([pipeline, *record.key.split(".")[:-1]])
+    if record.action in DEVICES:
+        above = f"{pipeline}.{record.key.partition('[')[0]}"
     element = _element(
         "testcase", {"name": _name(record), "classname": above, "time": _seconds(record.seconds or 0.0), **where}, suite
     )
@@ -85,6 +91,8 @@ def _case(suite: ET.Element, case: Case, pipeline: str, consoles: Mapping[str, C
 
 def _name(record: Record) -> str:
     last = record.key.rpartition(".")[2]
+    if record.action in DEVICES:
+        return record.name
     return last if record.name in (last, record.action) else f"{last}: {record.name}"
 
 

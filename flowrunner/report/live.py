@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from threading import RLock
 from typing import Any
 
@@ -13,7 +13,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from flowrunner.report.fleet_rows import rows
 from flowrunner.report.follow import Follow, Moving, Running, depth
+from flowrunner.report.rollouts import Rollouts
 from flowrunner.report.text import one_line, plain, seconds, size
 from flowrunner.report.words import describe, why
 
@@ -37,6 +39,7 @@ class LiveTree:
         self._console = console
         self._echo = echo
         self._follow = Follow()
+        self._rollouts = Rollouts()
         self._lock = RLock()
         self._seen, self._seen_at = -1.0, 0.0
         self._skipped: list[str] = []
@@ -58,9 +61,17 @@ class LiveTree:
             self._follow.running.clear()
         self._live.stop()
 
+    def remember(self, events: Iterable[Event]) -> None:
+        """Take in what earlier runners of this run did, without showing it."""
+        for event in events:
+            self._rollouts.take(event)
+
     def __call__(self, event: Event) -> None:
         """Take `event` in; lines that stay are printed at once, the rest is drawn ten times a second."""
         with self._lock:
+            self._rollouts.take(event)
+            if self._rollouts.inside(str(event.get("path") or event.get("job") or event.get("console", ""))):
+                return  # a fleet is shown as a whole
             step = self._follow.running.get(event.get("path", "")) if event["event"] == "step.finished" else None
             self._follow.take(event)
             if event["event"] == "console.data":
@@ -159,6 +170,9 @@ class LiveTree:
         now = max(follow.time, self._now())
         for role, words in follow.waiting.items():
             yield Text(f"  {role}: {one_line(words)}", "yellow", no_wrap=True, overflow="ellipsis")
+        for rollout in self._rollouts.found.values():
+            if rollout.path in follow.running:
+                yield from rows(rollout, self._console.width)
         steps = [step for step in follow.running.values() if not step.block]
         if follow.console and not self._echo and steps:
             yield from self._tail(follow.console)

@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from flowrunner.errors import Span
+from flowrunner.report.rollouts import RolloutView
 
 Part = Literal["body", "rescue", "finally", "between"]
+
+DEVICES = ("device", "rollback")
+"""Actions of records that are the turn of one device in a rollout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +109,17 @@ class Record:
 
     @property
     def leaf(self) -> bool:
-        """Whether it is one step: no block, and not the sum of its iterations."""
+        """Whether it is one case: a step that is no block and not the sum of its iterations, or a device's turn."""
+        if self.action in DEVICES:
+            return True
         inside = (child for child in self.children if child.part != "between")
         return not self.block and (self.action == "background" or not any(inside))
 
     @property
     def instances(self) -> tuple[Record, ...]:
-        """The records of a job's instances; none for a job without a matrix."""
-        return tuple(child for child in self.children if child.path.startswith(f"{self.path}["))
+        """The records of a job's instances; none for a job without a matrix: devices of a rollout are told apart."""
+        inside = (child for child in self.children if child.action not in DEVICES)
+        return tuple(child for child in inside if child.path.startswith(f"{self.path}["))
 
     def walk(self) -> Iterator[Record]:
         """The record itself and all below it, parents first."""
@@ -240,6 +247,7 @@ class Summary:
     safe_states: tuple[SafeState, ...]
     cancels: tuple[Mapping[str, Any], ...]
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    rollouts: tuple[RolloutView, ...] = ()
 
     @property
     def outcome(self) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+from flowrunner.report.rollouts import Rollouts
 from flowrunner.report.text import plain, seconds
 from flowrunner.report.words import describe, title, why
 
@@ -24,10 +25,19 @@ class PlainLines:
         self._partial: dict[str, bytes] = {}
         self._tails: dict[str, list[str]] = {}
         self._blocks: set[str] = set()
+        self._rollouts = Rollouts()
+
+    def remember(self, events: Iterable[Event]) -> None:
+        """Take in what earlier runners of this run did, without showing it."""
+        for event in events:
+            self._rollouts.take(event)
 
     def __call__(self, event: Event) -> None:
         """Write what `event` is worth."""
         kind = event["event"]
+        self._rollouts.take(event)
+        if self._rollouts.inside(str(event.get("path") or event.get("job") or "")) and not self._is_news(event):
+            return
         if kind == "console.data":
             self._echo(event["console"], bytes(event["data"]))
         elif kind == "output":
@@ -45,6 +55,11 @@ class PlainLines:
         elif words := describe(event):
             self._line(event, *words)
 
+    def _is_news(self, event: Event) -> bool:
+        """Whether to write a line inside of a device's turn: of a fleet only verdicts are of interest."""
+        kind = event["event"]
+        return kind == "device.deferred" or (kind == "step.finished" and self._rollouts.is_turn(str(event["path"])))
+
     def close(self) -> None:
         """Write what is still held back."""
         for name, rest in self._partial.items():
@@ -59,7 +74,8 @@ class PlainLines:
         tolerated = " (warning)" if event["warning"] else ""
         block = event["path"] in self._blocks and bool(event.get("because"))
         reason = "" if event["outcome"] == "passed" else f": because of {event['because']}" if block else why(event)
-        self._line(event, event["outcome"], f"{event['path']}{took}{tries}{tolerated}{reason}")
+        name = self._rollouts.label(event["path"])
+        self._line(event, event["outcome"], f"{name}{took}{tries}{tolerated}{reason}")
         tail = self._tails.pop(event["path"], [])
         if event["outcome"] in ("failed", "errored") and not block:
             said = plain(event["said"]).splitlines()[-10:] if event.get("said") else tail[-10:]

@@ -10,6 +10,7 @@ from typing import Any
 
 from flowrunner.errors import Span
 from flowrunner.report.model import Attempt, Case, Ending, Record, Summary
+from flowrunner.report.rollouts import RolloutView
 from flowrunner.report.text import unicode
 
 VERSION = 1
@@ -35,6 +36,7 @@ def results(summary: Summary) -> dict[str, Any]:
         "cause": cause,
         "counts": asdict(summary.counts),
         "cases": [_case(case) for case in summary.cases],
+        "rollouts": [_rollout(one) for one in summary.rollouts],
         "jobs": [_job(record) for record in summary.jobs],
         "steps": [_record(record) for record in summary.records],
         "outputs": summary.outputs,
@@ -71,6 +73,16 @@ def _job(record: Record) -> dict[str, Any]:
         "blame": record.ending.blame, "message": record.ending.message, "because": record.ending.because,
         "seconds": record.seconds, "warning": record.warning, "outputs": record.outputs,
         "instances": [_job(instance) for instance in record.instances],
+    }  # fmt: skip
+
+
+def _rollout(rollout: RolloutView) -> dict[str, Any]:
+    """A rollout: counts, waves, and where each device stands."""
+    waves = [{**asdict(wave), "ends": dict(wave.ends)} for wave in rollout.waves.values()]
+    return {
+        "job": rollout.path, "selector": rollout.selector, "state": rollout.state, "size": rollout.size,
+        "ends": dict(rollout.ends), "halted": _event(rollout.halted) if rollout.halted else None, "waves": waves,
+        "devices": [asdict(device) for device in rollout.devices],
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flowrunner.engine.lines import read
+from flowrunner.engine.standing import standing
 from flowrunner.report.model import (
     Case,
     Cause,
@@ -22,6 +23,7 @@ from flowrunner.report.model import (
     Summary,
 )
 from flowrunner.report.planned import Planned, read_plan
+from flowrunner.report.rollouts import rollouts
 from flowrunner.report.tree import Event, cases, cut_off, ending, records
 
 
@@ -36,6 +38,7 @@ def summarize_folder(folder: Path) -> Summary:
 
 def summarize(events: Sequence[Event], plan: Planned | None = None) -> Summary:
     """The summary of a run from its events, of which any first part is enough."""
+    whole, events = events, standing(events)
     started = next((event for event in events if event["event"] == "run.started"), {})
     finished = next((event for event in reversed(events) if event["event"] == "run.finished"), None)
     top = records(events, plan or Planned())
@@ -50,6 +53,7 @@ def summarize(events: Sequence[Event], plan: Planned | None = None) -> Summary:
         leases=_leases(events), consoles=_consoles(events), safe_states=_safe_states(events),
         cancels=tuple(event for event in events if event["event"] == "cancel.requested"),
         outputs=next((event["values"] for event in reversed(events) if event["event"] == "outputs"), {}),
+        rollouts=rollouts(whole),
     )  # fmt: skip
 
 
@@ -104,15 +108,17 @@ def _parts(events: Sequence[Event]) -> tuple[ScopePart, ...]:
 def _leases(events: Sequence[Event]) -> tuple[Lease, ...]:
     """Each lease of each role, job by job, in the order of the requests."""
     found: list[dict[str, Any]] = []
+    latest: dict[tuple[str, str | None], dict[str, Any]] = {}
     for event in events:
         kind, _, what = str(event["event"]).partition(".")
         if kind != "lease":
             continue
         role, job, time = str(event["role"]), event.get("job"), event["t"]
-        mine = next((lease for lease in reversed(found) if (lease["role"], lease["job"]) == (role, job)), None)
+        mine = latest.get((role, job))
         if what == "requested" or mine is None:
             mine = {"role": role, "job": job, "selector": event.get("selector"), "requested": time, "waits": ()}
             found.append(mine)
+            latest[role, job] = mine
         if what == "waiting":
             mine["waits"] += ((time, str(event["owner"])),)
         elif what == "acquired":

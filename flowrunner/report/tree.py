@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from flowrunner.errors import Span
-from flowrunner.report.model import Attempt, Case, Ending, Extras, Part, Record
+from flowrunner.report.model import DEVICES, Attempt, Case, Ending, Extras, Part, Record
 from flowrunner.report.planned import Planned
 
 Event = Mapping[str, Any]
@@ -70,6 +70,8 @@ def _leaves(found: Iterable[Record]) -> Iterator[Record]:
     for record in found:
         if record.leaf:
             yield record
+        if record.action in DEVICES:
+            continue
         for attempt in record.attempts:
             yield from _leaves(attempt.children)
         if not record.leaf:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from flowrunner.engine.state import console_prefix
 from flowrunner.report.consolefile import ConsoleFile
-from flowrunner.report.model import Record, Summary
+from flowrunner.report.model import DEVICES, Record, Summary
+from flowrunner.report.rollouts import words
 from flowrunner.report.text import one_line, plain, seconds
 from flowrunner.report.words import because
 
@@ -138,7 +139,10 @@ def count_words(summary: Summary) -> str:
         parts.append(f"{counts.warnings} of them only a warning")
     if counts.retried:
         parts.append(f"{counts.retried} retried")
-    steps = "1 step" if counts.total == 1 else f"{counts.total} steps"
+    noun = "step"
+    if summary.rollouts:
+        noun = "device" if all(case.record.action in DEVICES for case in summary.cases) else "step or device"
+    steps = f"1 {noun}" if counts.total == 1 else f"{counts.total} {noun.replace(' or ', 's or ')}s"
     return f"{steps}: {', '.join(parts)}" if parts else steps
 
 
@@ -150,6 +154,8 @@ def job_of(path: str) -> str:
 def job_lines(summary: Summary) -> Iterator[str]:
     """One line for each job: its outcome, how its instances ended, why it was skipped, how long it took."""
     width = max((len(job.path) for job in summary.jobs), default=0)
+    for rollout in summary.rollouts:
+        yield from words(rollout)
     for job in summary.jobs:
         ends = Counter(one.outcome for one in job.instances)
         several = ", ".join(f"{count} {outcome}" for outcome, count in ends.items())

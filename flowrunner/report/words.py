@@ -86,6 +86,9 @@ def _safe_finished(event: Event) -> tuple[str, str]:
     return "UNSAFE", f"{what} could not be reached: {one_line(event.get('message') or '')}"
 
 
+_LEVELS = {"notice": "notice", "warning": "warning", "error": "error", "critical": "error"}
+
+
 def _device_log(event: Event) -> tuple[str, str] | None:
     """Notices and worse; what is only informed about is in the journal."""
     word = _LEVELS.get(event["level"])
@@ -93,7 +96,23 @@ def _device_log(event: Event) -> tuple[str, str] | None:
     return (word, f"{who}: {one_line(event['message'], 1000)}") if word else None
 
 
-_LEVELS = {"notice": "notice", "warning": "warning", "error": "error", "critical": "error"}
+def _device_deferred(event: Event) -> tuple[str, str]:
+    again = f"again in {seconds(event['pause'])}"
+    return "retry", f"{event['device']}: attempt {event['attempt']} {event['outcome']}{why(event)}; {again}"
+
+
+def _rollout_started(event: Event) -> tuple[str, str]:
+    waves = ", ".join(f"{wave['name']} {wave['size']}" for wave in event["waves"])
+    return "rollout", f"{event['path']}: {event['size']} devices in {len(event['waves'])} waves: {waves}"
+
+
+def _approval(event: Event) -> tuple[str, str]:
+    told = f"{event['passed']} passed, {event['failed']} failed, {event['errored']} errored so far"
+    return (
+        "approval",
+        f"wave '{event['wave']}' ({event['devices']} devices; {told}) waits: flow approve RUN {event['wave']}",
+    )
+
 
 _WORDS: Mapping[str, Callable[[Event], tuple[str, str] | None]] = {
     "lease.acquired": _lease_acquired,
@@ -101,6 +120,15 @@ _WORDS: Mapping[str, Callable[[Event], tuple[str, str] | None]] = {
     "turn.waiting": _turn_waiting,
     "lease.warning": lambda event: ("warning", f"{role_of(event)}: {one_line(event['message'], 500)}"),
     "device.log": _device_log,
+    "device.deferred": _device_deferred,
+    "rollout.started": _rollout_started,
+    "rollout.halted": lambda event: ("halted", f"{one_line(event['message'], 500)}; {event['action']}"),
+    "rollout.continued": lambda event: ("rollout", f"{event['path']} goes on: told so by {event['by']}"),
+    "wave.started": lambda event: ("wave", f"{event['wave']}: {event['size']} devices"),
+    "wave.soaking": lambda event: ("wave", f"{event['wave']}: soaks for {seconds(event['seconds'])}"),
+    "approval.requested": _approval,
+    "approval.given": lambda event: ("approval", f"wave '{event['wave']}': {event['by']} said yes"),
+    "run.resumed": lambda event: ("resumed", f"{event['id']} of {event['file']}"),
     "lease.lost": lambda event: ("lost", f"{role_of(event)}: {one_line(event['reason'])}"),
     "attempt.finished": _attempt_finished,
     "measurement": _measurement,

@@ -13,9 +13,10 @@ from typing import Any, Literal
 import anyio
 
 from flowrunner.device import Device
-from flowrunner.engine.lab import Lease, LeaseTimeout, OnLog, Owner, Waiting
+from flowrunner.engine.lab import Lease, LeaseTimeout, Member, OnLog, Owner, Waiting
 from flowrunner.engine.lines import Event, read
 from flowrunner.engine.run import Finished, Runner
+from flowrunner.engine.standing import standing
 from flowrunner.engine.state import Options
 from flowrunner.errors import BenchError, ExpectationError, Span
 from flowrunner.interface import Direct
@@ -119,6 +120,10 @@ class VirtualLab:
 
     def check(self, requests: Sequence[DeviceRequest]) -> None:
         """Everything fits."""
+
+    def members(self, request: DeviceRequest) -> Sequence[Member]:
+        """The board of the role."""
+        return [Member(name=f"board-{request.role}", labels={})]
 
     @asynccontextmanager
     async def lease(
@@ -245,7 +250,8 @@ class Ran:
 
     def record(self, path: str) -> Event:
         """The one final record of a step."""
-        (found,) = [event for event in self.of("step.finished") if event["path"] == path]
+        ended = (event for event in standing(self.events) if event["event"] == "step.finished")
+        (found,) = [event for event in ended if event["path"] == path]
         return found
 
 

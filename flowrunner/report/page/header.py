@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from flowrunner.report.consolefile import ConsoleFile
-from flowrunner.report.model import Summary
+from flowrunner.report.model import DEVICES, Summary
 from flowrunner.report.page.consoles import static_lines
 from flowrunner.report.page.markup import Html, badge, join, section, tag
 from flowrunner.report.page.pictures import Album, snapshot
@@ -55,12 +55,15 @@ def _figures(summary: Summary) -> Html:
     )  # fmt: skip
     words = [tag("span", tag("b", str(count)), f" {name}", class_=f"count {name}") for name, count in present]
     extra = tag("span", f"{counts.retried} retried", class_="count") if counts.retried else None
-    devices = [f"{lease.exporter or 'none'}" for lease in summary.leases]
+    devices = list(dict.fromkeys(lease.exporter or "none" for lease in summary.leases))
+    fleet = sum(rollout.size for rollout in summary.rollouts)
+    shown = f"{fleet} in a rollout" if fleet > 8 else ", ".join(devices) or "none"
+    of_devices = bool(summary.cases) and all(case.record.action in DEVICES for case in summary.cases)
     return tag(
         "div",
         _figure("Duration", seconds(summary.seconds)),
-        _figure("Steps", str(counts.total), bar, tag("span", words, extra)),
-        _figure("Device" if len(devices) < 2 else "Devices", ", ".join(dict.fromkeys(devices)) or "none"),
+        _figure("Devices" if of_devices else "Steps", str(counts.total), bar, tag("span", words, extra)),
+        _figure("Device" if len(devices) < 2 else "Devices", shown),
         _figure("Started", _date(str(summary.facts.get("wall", "")))),
         class_="figures",
     )  # fmt: skip

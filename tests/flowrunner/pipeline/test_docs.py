@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flowrunner.pipeline.actions import COMMON, LATER, SCOPE
+from flowrunner.pipeline.actions import COMMON, SCOPE
 from tests.flowrunner.pipeline.test_corpus import EXPECTED, FILES
 from tests.flowrunner.pipeline.test_git import LIBRARY, Repository
 from tests.support.compiler import Bench
@@ -42,5 +42,5 @@ def test_every_example_compiles(bench: Bench, text: str) -> None:
 def test_every_key_and_every_code_is_on_the_page() -> None:
     words = set(re.findall(r"[\w-]+", PAGE))
     codes = {code for path in FILES for _, _, _, code, _ in EXPECTED.findall(path.read_text())}
-    assert set(COMMON | SCOPE | LATER) - words == set()
+    assert set(COMMON | SCOPE) - words == set()
     assert codes - words == set()

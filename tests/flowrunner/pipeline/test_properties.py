@@ -167,7 +167,6 @@ SHAPE = {
     "unknown-key",
     "missing-key",
     "wrong-type",
-    "not-yet",
     "no-steps",
 }
 
