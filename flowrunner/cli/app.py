@@ -12,6 +12,7 @@ import typer
 
 COMMANDS = {
     "run": "Run a pipeline",
+    "replay": "Run a pipeline against the recording of a run, without a device",
     "check": "Check pipelines without touching a device",
     "plan": "Show what a pipeline would do",
     "init": "Write a first pipeline and lab that run",

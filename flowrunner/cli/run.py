@@ -41,6 +41,7 @@ from flowrunner.lab.flock import lock_folder
 from flowrunner.lab.static import StaticLab
 from flowrunner.lab.turns import Turns
 from flowrunner.pipeline.compiler import Compiled, compile
+from flowrunner.replay.recorder import Recorder
 from flowrunner.report.display import display
 from flowrunner.report.writer import write_reports
 
@@ -65,6 +66,9 @@ def run(
         bool, typer.Option("--update-snapshots", help="Write goldens from what is seen, instead of comparing")
     ] = False,
     fsync: Annotated[bool, typer.Option(help="Make each journal entry durable before going on")] = True,
+    record: Annotated[
+        bool, typer.Option(help="Record what the devices do, so that 'flow replay' can run without them")
+    ] = True,
     plain: Annotated[bool, typer.Option("--plain", help="Plain lines also on a terminal")] = False,
     console: Annotated[bool, typer.Option("--console", help="Show all console output", envvar="FLOW_CONSOLE")] = False,
     format: FormatOption = Format.TEXT,
@@ -84,6 +88,7 @@ def run(
         options = Options(
             update_snapshots=update_snapshots, ci=bool(os.environ.get("CI")), fsync=fsync, environment=dict(os.environ),
             hidden=bench.secrets, facts=_facts(bench), turn=Turns(partial(lock_folder, os.environ)),
+            witness=Recorder() if record else None,
         )  # fmt: skip
         runner = Runner(compiled.plan, compiled.secrets, bench, runs, options)
         finished, unwritten = anyio.run(partial(_run, runner, bench, compiled, plain=plain, console=console))

@@ -36,7 +36,12 @@ class Scene:
 
 
 def headline(summary: Summary) -> str:
-    """The verdict with its attribution in a few words."""
+    """The verdict with its attribution in a few words; that of a replay says that it is one."""
+    replay = summary.facts.get("replay") or {}
+    return _verdict(summary) + (f", in a replay of {replay.get('run')}" if replay else "")
+
+
+def _verdict(summary: Summary) -> str:
     if summary.outcome == "errored":
         blame = summary.ending.blame
         return (

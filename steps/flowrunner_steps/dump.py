@@ -48,6 +48,7 @@ class Dump(Step):
     shorthand = "to"
     kind = "setup"
     interfaces = (Flasher,)
+    outside = True
 
     to: str
     """The name of the artifact."""

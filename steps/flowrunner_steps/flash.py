@@ -70,6 +70,7 @@ class Flash(Step):
     shorthand = "image"
     kind = "setup"
     interfaces = (Flasher,)
+    outside = True
 
     image: str
     """A path or a URL."""

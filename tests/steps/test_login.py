@@ -19,7 +19,7 @@ from flowrunner.errors import ExpectationError
 from flowrunner_steps.login import Login
 from tests.support.consoles import FedConsole, ProgramConsole, reading
 from tests.support.context import RecordingContext
-from tests.support.virtual_clock import run_virtual
+from flowrunner.replay.clock import run_virtual
 
 pytestmark = pytest.mark.anyio
 

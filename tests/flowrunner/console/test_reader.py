@@ -17,7 +17,7 @@ from flowrunner.console.patterns import Line, Match, Prompt
 from flowrunner.engine.mask import Masker
 from flowrunner.errors import BenchError, ExpectationError
 from tests.support.consoles import FedConsole, ProgramConsole, reading
-from tests.support.virtual_clock import run_virtual
+from flowrunner.replay.clock import run_virtual
 
 pytestmark = pytest.mark.anyio
 
