@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -41,6 +42,7 @@ from flowrunner.lab.flock import lock_folder
 from flowrunner.lab.static import StaticLab
 from flowrunner.lab.turns import Turns
 from flowrunner.pipeline.compiler import Compiled, compile
+from flowrunner.pipeline.select import Selection, select
 from flowrunner.replay.recorder import Recorder
 from flowrunner.report.display import display
 from flowrunner.report.writer import write_reports
@@ -62,6 +64,16 @@ def run(
     passphrase: Passphrase = None,
     passphrase_file: PassphraseFile = None,
     runs: RunsFolder = Path("runs"),
+    begin: Annotated[
+        str | None, typer.Option("--from", metavar="STEP", help="Begin with this step: its id, or its path in the plan")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="STEP", help="Run this step only; may be given several times")
+    ] = None,
+    tags: Annotated[str | None, typer.Option("--tags", metavar="TAG,...", help="Run steps with one of these")] = None,
+    skip_tags: Annotated[
+        str | None, typer.Option("--skip-tags", metavar="TAG,...", help="Leave out steps with one of these")
+    ] = None,
     update_snapshots: Annotated[
         bool, typer.Option("--update-snapshots", help="Write goldens from what is seen, instead of comparing")
     ] = False,
@@ -83,11 +95,16 @@ def run(
         )
         for warning in compiled.warnings:
             typer.echo(f"warning: {warning}", err=True)
+        chosen = Selection(begin=begin, only=only or (), tags=_words(tags), skip_tags=_words(skip_tags))
+        left_out: dict[str, str] = {}
+        if chosen:
+            plan, left_out = select(compiled.plan, chosen)
+            compiled = replace(compiled, plan=plan)
         said = access(tls_ca, tls_pin, tls_server_name, insecure, passphrase_file, passphrase)
         bench = discover(pipeline, lab=lab, exporters=exporter or (), environment=os.environ, access=said)
         options = Options(
             update_snapshots=update_snapshots, ci=bool(os.environ.get("CI")), fsync=fsync, environment=dict(os.environ),
-            hidden=bench.secrets, facts=_facts(bench), turn=Turns(partial(lock_folder, os.environ)),
+            hidden=bench.secrets, facts=_facts(bench, chosen), left_out=left_out, turn=Turns(partial(lock_folder, os.environ)),
             witness=Recorder() if record else None,
         )  # fmt: skip
         runner = Runner(compiled.plan, compiled.secrets, bench, runs, options)
@@ -97,8 +114,14 @@ def run(
     raise typer.Exit(finished.exit or (EXIT_ERRORED if unwritten else 0))
 
 
-def _facts(bench: StaticLab) -> dict[str, Any]:
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def _facts(bench: StaticLab, chosen: Selection) -> dict[str, Any]:
+    partial = {"partial": str(chosen)} if chosen else {}
     return {
+        **partial,
         "argv": argv(sys.argv), "host": socket.gethostname(), "user": os.environ.get("USER", str(os.getuid())),
         "python": platform.python_version(), "platform": platform.platform(), "lab": bench.origin,
         "exporters": bench.named,

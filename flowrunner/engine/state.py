@@ -33,7 +33,7 @@ Turn = Callable[[str, str, Callable[[str, int], None]], AbstractAsyncContextMana
 class Options:
     """How a run is to be done. `facts` go into the journal's first line; `hidden` are masked as secrets are.
 
-    `turn` keeps concurrency groups apart from those of other runs; without it only those of this run count. `witness`
+    `left_out` are the paths in the plan of nodes that do not run, with the reason. `turn` keeps concurrency groups apart from those of other runs; without it only those of this run count. `witness`
     sees all that the run asks of the world.
     """
 
@@ -44,6 +44,7 @@ class Options:
     hidden: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     turn: Turn | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
     witness: Witness | None = None
 
 

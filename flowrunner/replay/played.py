@@ -131,11 +131,12 @@ class _Console:
         self._before = deque(a for a in replay.tape.asked if a.lease == lease and a.path and a.t >= start)
 
     async def receive(self) -> bytes:
-        if self._pieces:
+        while self._pieces:
             t, data = self._pieces[0]
             await self._reached(t)
             self._pieces.popleft()
-            return data
+            if not self._replay.left_out(t):
+                return data
         if self._end is None:
             await asyncio.Event().wait()
         assert self._end

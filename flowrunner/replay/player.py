@@ -18,7 +18,7 @@ from flowrunner.engine.witness import CURRENT
 from flowrunner.errors import ExpectationError, PipelineError
 from flowrunner.model import Duration, Outcome, Size
 from flowrunner.replay.recorder import parameters
-from flowrunner.replay.tape import Asked, Tape, words
+from flowrunner.replay.tape import Asked, Tape, contrast, words
 from flowrunner.replay.timeline import Timeline
 from flowrunner.step import Context, Outputs, Step
 
@@ -82,6 +82,7 @@ class Replay:
         self._clock = {path: deque(values) for path, values in tape.clock.items()}
         self._outcomes = {e["path"]: e["outcome"] for e in tape.journal if e["event"] == "step.finished"}
         self._consoles: dict[str, tuple[int, str]] = {}
+        self._gaps: list[tuple[float, float]] = []
         self._first = 0
         self._outside: Timeline | None = None
 
@@ -165,14 +166,24 @@ class Replay:
                 ahead.append(asked)
                 continue
             if self.astray or not path or all(self.tape.lanes.beside(asked.path, one.path) for one in ahead):
-                for one in ahead if self.astray and path else ():
-                    one.used = True
-                    one.done.set()
+                if self.astray and path and ahead:
+                    self._leave_out(ahead, asked.t)
                 asked.used = True
                 return asked
         if not path:
             return None
         self.diverge(words(kind, target, method, arguments), ahead[0] if ahead else None)
+
+    def _leave_out(self, ahead: list[Asked], until: float) -> None:
+        """What the pipeline does not ask any more, on its other way, and all that came of it, has not happened."""
+        for one in ahead:
+            one.used = True
+            one.done.set()
+        self._gaps.append((ahead[0].t, until))
+
+    def left_out(self, t: float) -> bool:
+        """Whether what was printed at `t` belongs to what the pipeline left out."""
+        return any(start <= t < end for start, end in self._gaps)
 
     def _left(self, *, own: bool) -> list[Asked]:
         """What was not asked again yet: by the engine itself (`own`), or by steps."""
@@ -195,6 +206,7 @@ class Replay:
         """The replay diverges: nothing more of it runs."""
         if self.divergence is None:
             shown = words(then.kind, then.target, then.method, then.arguments) if then else None
+            now, shown = contrast(now, shown)
             self.divergence = Divergence(
                 CURRENT.get() if path is None else path, now, shown, then.path if then else None,
                 then.t if then else self.tape.end, self._place(then), self.astray,
@@ -241,7 +253,7 @@ class Replay:
         return f"{where['file']}:{where['line']}:{where['column']}" if where else None
 
     def _heard(self, event: Event) -> None:
-        if event["event"] != "step.finished" or self.astray:
+        if event["event"] != "step.finished" or self.astray or self.divergence:
             return
         now, then = event["outcome"], self._outcomes.get(event["path"])
         if then is not None and now != then and (now in _BAD or then in _BAD):

@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,8 +16,11 @@ from flowrunner.errors import BenchError
 from flowrunner.replay.lanes import Lanes
 from flowrunner.replay.store import FILE
 
-_LONGEST = 200
-"""Characters of something asked that are shown."""
+_LONGEST = 2000
+"""Characters of something asked that are compared for people."""
+
+_SHOWN, _HEAD, _AROUND = 120, 40, 25
+"""Characters of something asked that are shown: in all, of its beginning, before the first difference."""
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -52,6 +56,19 @@ def words(kind: str, target: str, method: str, arguments: Any) -> str:
     listed = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if value is not None)
     text = f"{target} with {listed}" if kind == "outside" else f"{target}.{method}({listed})"
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+
+
+def contrast(now: str, then: str | None) -> tuple[str, str | None]:
+    """Two long texts cut to where they differ, and what they are about."""
+    if then is None or max(len(now), len(then)) <= _SHOWN:
+        return now[:_LONGEST], then
+    same = len(commonprefix([now, then]))
+    head, start = now[: min(same, _HEAD)], max(same - _AROUND, _HEAD)
+    ends = []
+    for text in (now, then):
+        cut = text[start : start + 3 * _AROUND] if same > _HEAD + _AROUND else text[len(head) : len(head) + _SHOWN]
+        ends.append((head + ("..." if start > _HEAD else "") + cut + ("..." if len(text) > start + 3 * _AROUND else "")))
+    return ends[0], ends[1]
 
 
 @dataclass(slots=True, kw_only=True)
