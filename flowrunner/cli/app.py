@@ -21,6 +21,7 @@ COMMANDS = {
     "device": "Use a device by hand: power, console, flash",
     "runs": "List the runs of this folder",
     "report": "Write the reports of a run again, or print its summary",
+    "diff": "Show what is different between two runs",
     "recover": "Clean up behind a run that was killed",
     "leases": "Show who holds which device of this machine",
     "actions": "List the actions, or show one",

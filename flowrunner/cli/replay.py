@@ -24,7 +24,7 @@ from flowrunner.cli.common import (
 )
 from flowrunner.pipeline.compiler import compile
 from flowrunner.replay.again import environment_of, pipeline_of
-from flowrunner.replay.play import Played, Player
+from flowrunner.replay.play import Player
 from flowrunner.replay.tape import Tape
 from flowrunner.report.display import display
 from flowrunner.report.runs import resolve_run

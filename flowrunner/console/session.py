@@ -16,7 +16,8 @@ from flowrunner.console.scan import Scanner
 class LogSession(ConsoleSession):
     """A session over `log`; `write` sends bytes with a pause in seconds between two of them.
 
-    `seed` is what words come from. `on_match` gets each match, rejected ones too; `on_send` gets what is about to be sent and whether it is secret.
+    `seed` is what words come from.
+    `on_match` gets each match, rejected ones too; `on_send` gets what is about to be sent and whether it is secret.
     """
 
     def __init__(

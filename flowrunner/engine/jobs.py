@@ -100,10 +100,11 @@ def _reason_to_skip(run: Run, site: Site, job: Job, needs: Mapping[str, Result])
     if site.limit and site.limit.expired:
         return Result(outcome=Outcome.SKIPPED, cause="timeout", because=site.limit.what)
     left_out = run.options.left_out
-    if why := left_out.get(str(job.id)):
-        return Result(outcome=Outcome.SKIPPED, cause="condition", because=why)
+    if str(job.id) in left_out:
+        return Result(outcome=Outcome.SKIPPED, cause="condition", because=left_out[str(job.id)])
     asks = job.condition is not None and any(name.split(".")[0] == "needs" for name, _ in job.condition.references)
-    missing = next((name for name, result in needs.items() if result.outcome is not Outcome.PASSED and name not in left_out), None)
+    wanted = {name: result for name, result in needs.items() if name not in left_out}
+    missing = next((name for name, result in wanted.items() if result.outcome is not Outcome.PASSED), None)
     if missing is None or asks:
         return None
     return Result(outcome=Outcome.SKIPPED, cause="dependency", because=missing)

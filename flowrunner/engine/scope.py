@@ -25,8 +25,8 @@ from flowrunner.engine.state import FINALLY, Run
 from flowrunner.engine.watch import watching
 from flowrunner.errors import ExpectationError, FlowrunnerError, PipelineError, Span
 from flowrunner.model import Duration, Outcome
-from flowrunner.pipeline.select import address
 from flowrunner.pipeline.plan import Background, Barrier, Block, Call, DeviceRequest, Node, Scope, StepNode, within
+from flowrunner.pipeline.select import address
 
 Part = Literal["body", "rescue", "finally", "between"]
 

@@ -33,8 +33,9 @@ Turn = Callable[[str, str, Callable[[str, int], None]], AbstractAsyncContextMana
 class Options:
     """How a run is to be done. `facts` go into the journal's first line; `hidden` are masked as secrets are.
 
-    `left_out` are the paths in the plan of nodes that do not run, with the reason. `turn` keeps concurrency groups apart from those of other runs; without it only those of this run count. `witness`
-    sees all that the run asks of the world.
+    `left_out` are the paths in the plan of nodes that do not run, with the reason. `turn` keeps concurrency groups
+    apart from those of other runs; without it only those of this run count. `witness` sees all that the run asks of the
+    world.
     """
 
     update_snapshots: bool = False

@@ -120,9 +120,7 @@ class _Selector:
         wanted = address(name)
         if wanted in self.places:
             return self.places[wanted]
-        found = [
-            place for path, place in self.places.items() if place.node.id == wanted or path.endswith(f".{wanted}")
-        ]
+        found = [place for path, place in self.places.items() if place.node.id == wanted or path.endswith(f".{wanted}")]
         if len(found) == 1:
             return found[0]
         what = f"several steps are called '{name}'" if found else f"there is no step '{name}'"
@@ -163,7 +161,9 @@ class _Selector:
         """The blocks whose steps are all left out; branches meet at their barriers as long as one of them has steps."""
         found: dict[str, str] = {}
         for path, place in self.places.items():
-            inside = [p for p, other in self.places.items() if other.leaf and place.node in other.above and not other.after]
+            inside = [
+                p for p, other in self.places.items() if other.leaf and place.node in other.above and not other.after
+            ]
             if isinstance(place.node, Block) and inside and all(p in left_out for p in inside):
                 found[path] = left_out[inside[0]]
         for path, place in self.places.items():
@@ -260,5 +260,3 @@ def _trimmed(scope: Scope, names: str, places: Mapping[str, _Place], left_out: M
 
 def _is_branch(node: Node) -> bool:
     return isinstance(node, Block) and node.action == "branch"
-
-

@@ -18,9 +18,10 @@ def pipeline_of(tape: Tape, folder: Path) -> Path:
         PipelineError: neither is to be had.
     """
     started = tape.started
-    path = Path(str(started.get("cwd", "."))) / str(started.get("file", ""))
+    named, folder_then = Path(str(started.get("file", ""))), Path(str(started.get("cwd", ".")))
+    path = folder_then / named
     if path.is_file():
-        return path
+        return named if folder_then == Path.cwd() else path
     plan = _plan(tape)
     sources = {Path(name): text for name, text in dict(plan.get("sources", {})).items()}
     main = next((name for name in sources if name.name == path.name), None)

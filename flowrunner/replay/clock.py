@@ -115,7 +115,7 @@ def _counting(loop: VirtualLoop) -> Iterator[None]:
         finally:
             loop.threads -= 1
 
-    anyio.to_thread.run_sync = counted
+    anyio.to_thread.run_sync = counted  # type: ignore[assignment]
     try:
         yield
     finally:

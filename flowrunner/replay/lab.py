@@ -101,7 +101,7 @@ class ReplayLab:
         if asked and not got and queue_timeout is not None:
             await asyncio.sleep(queue_timeout)
             raise LeaseTimeout(role, queue_timeout, None)
-        self._replay.diverge(f"the device '{role}' is leased", None)
+        raise self._replay.diverged(f"the device '{role}' is leased", None)
 
     def _waits(self, held: Mapping[str, Leased]) -> Iterator[tuple[Event, str]]:
         for event in self._tape.journal:
@@ -111,11 +111,8 @@ class ReplayLab:
 
     def _during(self, event: Event, leased: Leased, *, before: bool = False) -> bool:
         start = leased.requested["t"] if leased.requested else 0.0
-        later = [
-            one.requested["t"]
-            for one in self._tape.leases
-            if one is not leased and (one.job, one.role) == (leased.job, leased.role) and one.requested and one.t > leased.t
-        ]
+        same = (one for one in self._tape.leases if (one.job, one.role) == (leased.job, leased.role))
+        later = [one.requested["t"] for one in same if one.requested and one.t > leased.t]
         end = leased.t if before else min(later, default=float("inf"))
         return bool(start <= event["t"] < end)
 
@@ -137,7 +134,8 @@ class ReplayLab:
                 if event["event"] == "lease.lost":
                     lease.lose(event["reason"])
                 else:
-                    on_log(DeviceLog(**{name: event.get(name) for name in _LOG}))
+                    facts: dict[str, Any] = {name: event.get(name) for name in _LOG}
+                    on_log(DeviceLog(**facts))
 
         yield follow()
 

@@ -11,11 +11,12 @@ from typing import Any
 import anyio
 
 from flowrunner.engine.lines import Event
+from flowrunner.errors import BenchError
 from flowrunner.interface import ByteStream, Interface
 from flowrunner.remote.faults import from_fault
+from flowrunner.replay.asked import Asked, words
 from flowrunner.replay.player import Replay
 from flowrunner.replay.store import load_value
-from flowrunner.replay.tape import Asked, words
 from flowrunner.replay.timeline import Timeline
 from flowrunner.replay.values import Content, answer_type, plain
 
@@ -23,7 +24,7 @@ _BROKEN = {each.__name__: each for each in (anyio.EndOfStream, anyio.ClosedResou
 
 
 class Played:
-    """The transport of the part at `path` of the device `lease`; `console` is the name of its console, if it has one."""
+    """The transport of the part at `path` of the device `lease`; `console` is the name of its console, if any."""
 
     def __init__(
         self, replay: Replay, timeline: Timeline, lease: int, path: str, interfaces: tuple[type[Interface], ...],
@@ -65,7 +66,8 @@ class Played:
         asked = await self._asked(method, arguments)
         for event in self._replay.tape.answers[asked.number] if asked else ():
             if event["event"] == "left":
-                self._replay.diverge(f"more is asked of {words('call', asked.target, method, asked.arguments)}", None)
+                target = self._replay.tape.part(self._lease, self._path)
+                raise self._replay.diverged(f"more is asked of {words('call', target, method, arguments)}", None)
             await self._due(event)
             if event["event"] == "end":
                 return
@@ -107,7 +109,7 @@ class Played:
         then = event.get("content", {}).get(name)
         if then is not None and then != content.facts:
             method = words("call", asked.target, asked.method, {name: content.facts})
-            self._replay.diverge(f"{method}", asked)
+            raise self._replay.diverged(f"{method}", asked)
 
     def _value(self, event: Event, method: str) -> Any:
         data, value = load_value(self._replay.tape.folder, dict(event))
@@ -188,7 +190,8 @@ class _Stream:
             event = next((event for event in self._events if event["event"] == "sent"), None)
             then = load_value(self._replay.tape.folder, dict(event))[0] or b"" if event else b""
             if event is None or not (then.startswith(self._sent) or self._sent.startswith(then)):
-                self._replay.diverge(f"{self._target} is sent {self._sent[:80]!r}, then it was {then[:80]!r}", None)
+                what = f"{self._target} is sent {self._sent[:80]!r}, where it was {then[:80]!r}"
+                raise self._replay.diverged(what, None)
             if len(self._sent) < len(then):
                 return
             await self._timeline.arrive(event["t"])
@@ -199,6 +202,6 @@ class _Stream:
 
 def _error(event: Event) -> Exception:
     error = from_fault(dict(event))
-    if event.get("driver") and hasattr(error, "driver"):
+    if event.get("driver") and isinstance(error, BenchError):
         error.driver = event["driver"]
     return error

@@ -7,7 +7,7 @@ import shutil
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, cast, get_args
+from typing import Any, cast, get_args
 
 from flowrunner.device import Device
 from flowrunner.engine.lab import Lease
@@ -17,8 +17,9 @@ from flowrunner.engine.state import Run
 from flowrunner.engine.witness import CURRENT
 from flowrunner.errors import ExpectationError, PipelineError
 from flowrunner.model import Duration, Outcome, Size
+from flowrunner.replay.asked import Asked, contrast, words
 from flowrunner.replay.recorder import parameters
-from flowrunner.replay.tape import Asked, Tape, contrast, words
+from flowrunner.replay.tape import Tape
 from flowrunner.replay.timeline import Timeline
 from flowrunner.step import Context, Outputs, Step
 
@@ -172,7 +173,7 @@ class Replay:
                 return asked
         if not path:
             return None
-        self.diverge(words(kind, target, method, arguments), ahead[0] if ahead else None)
+        raise self.diverged(words(kind, target, method, arguments), ahead[0] if ahead else None)
 
     def _leave_out(self, ahead: list[Asked], until: float) -> None:
         """What the pipeline does not ask any more, on its other way, and all that came of it, has not happened."""
@@ -185,22 +186,20 @@ class Replay:
         """Whether what was printed at `t` belongs to what the pipeline left out."""
         return any(start <= t < end for start, end in self._gaps)
 
-    def _left(self, *, own: bool) -> list[Asked]:
+    def _left(self, *, own: bool) -> Iterator[Asked]:
         """What was not asked again yet: by the engine itself (`own`), or by steps."""
         every = self.tape.asked
         while self._first < len(every) and every[self._first].used:
             self._first += 1
-        return [asked for asked in every[self._first :] if not asked.used and bool(asked.path) is not own]
+        for number in range(self._first, len(every)):
+            if not every[number].used and bool(every[number].path) is not own:
+                yield every[number]
 
-    def diverge(self, now: str, then: Asked | None, path: str | None = None) -> NoReturn:
-        """End the replay.
-
-        Raises:
-            Diverged: always.
-        """
+    def diverged(self, now: str, then: Asked | None, path: str | None = None) -> Diverged:
+        """End the replay; gives the error to raise."""
         self.note(now, then, path)
         assert self.divergence
-        raise Diverged(self.divergence.what, code="diverged", help=self._help())
+        return Diverged(self.divergence.what, code="diverged", help=self._help())
 
     def note(self, now: str, then: Asked | None, path: str | None = None) -> None:
         """The replay diverges: nothing more of it runs."""
@@ -219,8 +218,8 @@ class Replay:
 
     def stuck(self) -> None:
         """Nothing can happen any more: what the pipeline waits for never came."""
-        left = self._left(own=False)
-        self.note("the pipeline waits for what never comes", left[0] if left else None, path="")
+        left = next(self._left(own=False), None)
+        self.note("the pipeline waits for what never comes", left, path="")
 
     def finished(self, lease: int) -> None:
         """The pipeline gives a device back.
@@ -228,10 +227,10 @@ class Replay:
         Raises:
             Diverged: it was asked more, then.
         """
-        left = [asked for asked in self._left(own=False) if asked.lease == lease]
+        left = next((asked for asked in self._left(own=False) if asked.lease == lease), None)
         canceled = self.run.body.reason is not None
         if left and not self.divergence and not self.astray and not canceled:
-            self.diverge("the pipeline is done with the device", left[0], path="")
+            raise self.diverged("the pipeline is done with the device", left, path="")
 
     def _stop(self) -> None:
         assert self.divergence

@@ -16,7 +16,7 @@ from flowrunner.replay.values import Content, plain
 
 
 class Recorded:
-    """A transport to `inner`, the client of the part at `path`. The bytes of a `quiet` one are kept elsewhere: it is a console."""
+    """A transport to `inner`, the client of the part at `path`; the bytes of a console (`quiet`) are kept elsewhere."""
 
     def __init__(self, store: Store, inner: Interface, lease: int, path: str, *, quiet: bool) -> None:
         self._store = store

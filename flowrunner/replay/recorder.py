@@ -82,9 +82,7 @@ class Recorder:
 
     async def outside(self, step: Step, action: str, context: Context) -> Outputs | None:
         assert self._run
-        self.store.write(
-            "outside", path=CURRENT.get(), action=action, parameters=parameters(step, self._run.plan)
-        )
+        self.store.write("outside", path=CURRENT.get(), action=action, parameters=parameters(step, self._run.plan))
         return await step.run(context)
 
 

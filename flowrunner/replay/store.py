@@ -56,7 +56,7 @@ class Store:
         return number
 
     def value(self, value: Any) -> dict[str, Any]:
-        """An answer as a field of a line: in it when it is small, otherwise a file, or its size when it is too large."""
+        """An answer as a field of a line: in it when it is small, else a file, or its size when it is too large."""
         if isinstance(value, bytes | bytearray | memoryview):
             data, kind = self._masker.stars(bytes(value)), "base64"
         else:
@@ -66,10 +66,11 @@ class Store:
                 return {"value": found}
         if len(data) <= INLINE:
             return {"base64": base64.b64encode(data).decode()}
-        facts = {"blob": digest(data), "size": len(data), "kind": kind}
+        name = digest(data)
+        facts = {"blob": name, "size": len(data), "kind": kind}
         if len(data) > min(LARGEST, self._left):
             return {**facts, "kept": False}
-        self._guarded(lambda: self._keep(facts["blob"], data))
+        self._guarded(lambda: self._keep(name, data))
         return facts
 
     def close(self) -> None:

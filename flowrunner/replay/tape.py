@@ -2,73 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from os.path import commonprefix
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from flowrunner.console.log import PIECE
 from flowrunner.engine.lines import Event, read
 from flowrunner.errors import BenchError
+from flowrunner.replay.asked import Asked
 from flowrunner.replay.lanes import Lanes
 from flowrunner.replay.store import FILE
-
-_LONGEST = 2000
-"""Characters of something asked that are compared for people."""
-
-_SHOWN, _HEAD, _AROUND = 120, 40, 25
-"""Characters of something asked that are shown: in all, of its beginning, before the first difference."""
-
-
-@dataclass(eq=False, slots=True, kw_only=True)
-class Asked:
-    """Something that the run asked of the world at `t`: a driver's call, a text sent to a console, a step outside.
-
-    `target` is the part, the console or the action; `lease` numbers the device, None where there is none. `done` is set
-    when a replay has come by. What the engine asked by itself has no `path`.
-    """
-
-    number: int
-    t: float
-    kind: Literal["call", "send", "outside"]
-    lease: int | None
-    target: str
-    method: str
-    arguments: Any
-    path: str
-    used: bool = False
-    done: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def same(self, kind: str, lease: int | None, target: str, method: str, arguments: Any) -> bool:
-        """Whether this is the same question."""
-        return (self.kind, self.lease, self.target, self.method) == (kind, lease, target, method) and (
-            self.arguments == arguments
-        )
-
-
-def words(kind: str, target: str, method: str, arguments: Any) -> str:
-    """Something asked, for people."""
-    if kind == "send":
-        return f"{target} is sent {method!r}"[:_LONGEST]
-    listed = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if value is not None)
-    text = f"{target} with {listed}" if kind == "outside" else f"{target}.{method}({listed})"
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
-
-
-def contrast(now: str, then: str | None) -> tuple[str, str | None]:
-    """Two long texts cut to where they differ, and what they are about."""
-    if then is None or max(len(now), len(then)) <= _SHOWN:
-        return now[:_LONGEST], then
-    same = len(commonprefix([now, then]))
-    head, start = now[: min(same, _HEAD)], max(same - _AROUND, _HEAD)
-    ends = []
-    for text in (now, then):
-        cut = text[start : start + 3 * _AROUND] if same > _HEAD + _AROUND else text[len(head) : len(head) + _SHOWN]
-        ends.append((head + ("..." if start > _HEAD else "") + cut + ("..." if len(text) > start + 3 * _AROUND else "")))
-    return ends[0], ends[1]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,7 +76,9 @@ class Tape:
         try:
             data, raw = log.read_bytes(), cuts.read_bytes()
         except OSError as error:
-            raise BenchError(f"the recording of {console} could not be read: {error.strerror}", blame="infra") from error
+            raise BenchError(
+                f"the recording of {console} could not be read: {error.strerror}", blame="infra"
+            ) from error
         found, start = [], 0
         for time, size in PIECE.iter_unpack(raw[: len(raw) // PIECE.size * PIECE.size]):
             if start + size > len(data):
@@ -141,8 +88,8 @@ class Tape:
         return found
 
     def _leases(self, lines: Sequence[Event]) -> list[Leased]:
-        acquired = defaultdict(list)
-        requested = defaultdict(list)
+        acquired = defaultdict[tuple[str, str], list[Event]](list)
+        requested = defaultdict[tuple[str, str], list[Event]](list)
         for event in self.journal:
             if event["event"] in ("lease.acquired", "lease.requested"):
                 kind = acquired if event["event"] == "lease.acquired" else requested
@@ -162,6 +109,7 @@ class Tape:
         return found
 
     def _asked(self, lines: Sequence[Event]) -> list[Asked]:
+        places = {*self.consoles.values()}
         outside = [line for line in lines if line["event"] == "outside"]
         spans = {line["n"]: self._span(line) for line in outside}
         hidden = defaultdict[str, list[tuple[float, float]]](list)
@@ -177,14 +125,14 @@ class Tape:
         for line in lines:
             if line["event"] != "call" or _within(line["t"], hidden.get(line["path"], ())):
                 continue
-            if line["method"] == "connect" and any(line["part"] == p for n, p in self.consoles.values() if n == line["lease"]):
+            if line["method"] == "connect" and (line["lease"], line["part"]) in places:
                 self.connects[line["lease"], line["part"]].append(line)
                 continue
-            content = next((a["content"] for a in self.answers[line["n"]] if "content" in a), {})
             found.append(
                 Asked(
-                    number=line["n"], t=line["t"], kind="call", lease=line["lease"], target=self.part(line["lease"], line["part"]),
-                    method=line["method"], arguments={**line["arguments"], **content}, path=line["path"],
+                    number=line["n"], t=line["t"], kind="call", lease=line["lease"],
+                    target=self.part(line["lease"], line["part"]),
+                    method=line["method"], arguments=line["arguments"], path=line["path"],
                 )
             )  # fmt: skip
         for event in self.journal:
