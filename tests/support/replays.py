@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -19,7 +18,6 @@ from flowrunner.replay.again import environment_of
 from flowrunner.replay.play import Played, Player
 from flowrunner.replay.recorder import Recorder
 from flowrunner.replay.tape import Tape
-from tests.support.served import served
 
 BOARD = "export: {board: {type: machine.virtual, config: {boot_time: 20ms}}}\n"
 
@@ -37,23 +35,23 @@ def write(folder: Path, text: str, name: str = "p.yaml", head: str = HEAD) -> Pa
 
 
 def record(
-    folder: Path, text: str, *, head: str = HEAD, secrets: Mapping[str, str] | None = None, remote: bool = False
+    folder: Path, text: str, *, head: str = HEAD, secrets: Mapping[str, str] | None = None, at: str | None = None
 ) -> Finished:
-    """Run a pipeline on a virtual board, which is `remote` behind an exporter, and record it."""
+    """Run a pipeline on a virtual board, or `at` an exporter, and record it."""
     (folder / "board.yaml").write_text(BOARD)
     path = write(folder, text, head=head)
     given = {f"FLOW_SECRET_{name}": value for name, value in (secrets or {}).items()}
     compiled = compile(path, environment=given)
-    where = f"unix:{folder}/s" if remote else str(folder / "board.yaml")
-    lab = discover(path, lab=None, exporters=[where], environment={"FLOW_LOCK_DIR": str(folder / "locks")})
+    where = at or str(folder / "board.yaml")
+    lab = discover(
+        path,
+        lab=None,
+        exporters=[where],
+        environment={"FLOW_LOCK_DIR": str(folder / "locks")},
+    )
     options = Options(fsync=False, witness=Recorder())
     runner = Runner(compiled.plan, compiled.secrets, lab, folder / "runs", options)
-
-    async def run() -> Finished:
-        async with served(folder, BOARD) if remote else nullcontext():
-            return await runner.run()
-
-    return asyncio.run(run())
+    return asyncio.run(runner.run())
 
 
 def replay(folder: Path, recorded: Path, text: str | None = None, *, head: str = HEAD) -> Played:

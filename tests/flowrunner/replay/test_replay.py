@@ -10,7 +10,8 @@ from flowrunner.engine.lines import read
 from flowrunner.errors import BenchError, PipelineErrors
 from flowrunner.replay import store
 from flowrunner.replay.tape import Tape
-from tests.support.replays import HEAD, events, record, replay, timeless
+from tests.support.exporters import exporter
+from tests.support.replays import BOARD, HEAD, events, record, replay, timeless
 
 BOOT = """
 steps:
@@ -144,7 +145,9 @@ def test_the_beginning_of_a_run_that_was_killed_can_be_replayed(recorded: Path, 
 
 
 def test_a_run_through_an_exporter_is_replayed_as_well(tmp_path: Path) -> None:
-    finished = record(tmp_path, BOOT, remote=True)
+    (tmp_path / "board.yaml").write_text(BOARD)
+    with exporter(tmp_path / "board.yaml", tmp_path) as served:
+        finished = record(tmp_path, BOOT, at=served.unix)
     assert finished.exit == 0, finished.result.message
     played = replay(tmp_path, finished.folder)
     assert timeless(played.finished.folder) == timeless(finished.folder)
