@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 
-from flowrunner.engine.witness import CURRENT
 from flowrunner.interface import ByteStream, Direct, Interface, end_sending, has_borders
 from flowrunner.remote.faults import to_fault
 from flowrunner.replay.store import Store
-from flowrunner.replay.values import Content, plain
+from flowrunner.replay.values import Content
+
+Ask = Callable[[int, str, str, Mapping[str, Any]], int]
+"""Notes a call of a lease's part before it is made: the method, the arguments; returns its number."""
 
 
 class Recorded:
     """A transport to `inner`, the client of the part at `path`; the bytes of a console (`quiet`) are kept elsewhere."""
 
-    def __init__(self, store: Store, inner: Interface, lease: int, path: str, *, quiet: bool) -> None:
+    def __init__(self, ask: Ask, store: Store, inner: Interface, lease: int, path: str, *, quiet: bool) -> None:
+        self._note = ask
         self._store = store
         self._inner = Direct(inner)
         self._lease = lease
@@ -26,21 +29,18 @@ class Recorded:
         self._quiet = quiet
 
     def _ask(self, method: str, arguments: Mapping[str, Any]) -> int:
-        return self._store.write(
-            "call", lease=self._lease, part=self._path, method=method, path=CURRENT.get(),
-            arguments={name: plain(value) for name, value in arguments.items()},
-        )  # fmt: skip
+        return self._note(self._lease, self._path, method, arguments)
 
     async def call(self, method: str, arguments: Mapping[str, Any]) -> Any:
-        given = {n: Content(v) if isinstance(v, AsyncIterable) else v for n, v in arguments.items()}
+        content = {n: Content(v) for n, v in arguments.items() if isinstance(v, AsyncIterable)}
+        given = {**arguments, **content} if content else arguments
         number = self._ask(method, arguments)
         try:
             value = await self._inner.call(method, given)
         except BaseException as error:
             self._failed(number, error)
             raise
-        content = {name: value.facts for name, value in given.items() if isinstance(value, Content)}
-        more = {"content": content} if content else {}
+        more = {"content": {name: each.facts for name, each in content.items()}} if content else {}
         self._store.write("answer", of=number, **self._store.value(value), **more)
         return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flowrunner.device import Device
@@ -18,6 +19,9 @@ from flowrunner.replay.store import Store
 from flowrunner.replay.values import plain
 from flowrunner.step import Context, Outputs, Step
 
+MOST_NOTED = 64
+"""Times that wait for a line to be written with; who is killed has lost them, and they matter little."""
+
 
 class Recorder:
     """Writes `recording.jsonl` into the run's folder. What the journal and the console logs hold is not in it again."""
@@ -27,6 +31,13 @@ class Recorder:
         self._run: Run | None = None
         self._store: Store | None = None
         self._leases: dict[int, int] = {}
+        self._noted: dict[str, list[tuple[str, float]]] = {}
+
+    @property
+    def run(self) -> Run:
+        """The run, which has begun."""
+        assert self._run
+        return self._run
 
     @property
     def store(self) -> Store:
@@ -39,6 +50,7 @@ class Recorder:
         self._store = Store(run.folder, run.clock.now, run.masker, lambda why: _warn(run, why))
 
     def end(self) -> None:
+        self._tell_noted()
         self.store.close()
 
     def device(self, lease: Lease, job: str) -> Device:
@@ -51,7 +63,9 @@ class Recorder:
             twin = clients.get(id(inner)) if inner is not None else None
             mine: Interface | None = twin[1] if twin else None
             if inner is not None and twin is None:
-                mine = client(_offers(node), Recorded(self.store, inner, number, path, quiet=node.offers(Console)))
+                mine = client(
+                    _offers(node), Recorded(self.ask, self.store, inner, number, path, quiet=node.offers(Console))
+                )
                 clients[id(inner)] = (path, mine)
             parts[path] = {
                 "name": node.name, "type": node.type, "twin": twin[0] if twin else None,
@@ -74,15 +88,33 @@ class Recorder:
         pass  # the journal has it
 
     def now(self, now: Duration) -> Duration:
-        self.store.write("now", path=CURRENT.get(), value=float(now))
+        self._note("looked", now)
         return now
 
     async def starting(self) -> None:
-        self.store.write("began", path=CURRENT.get())
+        self._note("began", self.run.clock.now())
+
+    def ask(self, lease: int, part: str, method: str, arguments: Mapping[str, Any]) -> int:
+        """Note a call; returns its number."""
+        noted, self._noted = self._noted, {}
+        return self.store.write(
+            "call", lease=lease, part=part, method=method, path=CURRENT.get(),
+            arguments={name: plain(value) for name, value in arguments.items()}, **noted,
+        )  # fmt: skip
+
+    def _note(self, kind: str, time: Duration) -> None:
+        """Keep a time of the current step for the next line: a line of its own would cost more than the step."""
+        self._noted.setdefault(kind, []).append((CURRENT.get(), float(time)))
+        if len(self._noted[kind]) >= MOST_NOTED:
+            self._tell_noted()
+
+    def _tell_noted(self) -> None:
+        noted, self._noted = self._noted, {}
+        if noted:
+            self.store.write("noted", **noted)
 
     async def outside(self, step: Step, action: str, context: Context) -> Outputs | None:
-        assert self._run
-        self.store.write("outside", path=CURRENT.get(), action=action, parameters=parameters(step, self._run.plan))
+        self.store.write("outside", path=CURRENT.get(), action=action, parameters=parameters(step, self.run.plan))
         return await step.run(context)
 
 

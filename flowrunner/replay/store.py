@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -9,13 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_jsonable_python
-
 from flowrunner.engine.lines import seal
 from flowrunner.engine.mask import Masker
 from flowrunner.errors import BenchError
 from flowrunner.model import Duration
-from flowrunner.replay.values import digest
+from flowrunner.replay.values import digest, jsonable
 
 FILE = "recording.jsonl"
 BLOBS = "recording"
@@ -26,6 +25,9 @@ INLINE = 4096
 
 LARGEST = 16 << 20
 """Bytes of one answer that are kept at all; a frame of a camera is smaller, an image read back is larger."""
+
+LAG = 0.1
+"""Seconds for which lines may be on their way to the file; who is killed then has lost them."""
 
 TOTAL = 256 << 20
 """Bytes that all lines and answers of a run take together, at most."""
@@ -44,23 +46,39 @@ class Store:
         self._count = 0
         self._left = TOTAL
         self._open = True
+        self._lines = bytearray()
+        self._timer: asyncio.TimerHandle | None = None
 
     def write(self, event: str, **fields: Any) -> int:
         """Append a line; returns its number."""
         number = self._count
         if self._open:
-            line = seal({"n": number, "t": float(self._now()), "event": event, **self._masker.data(fields)})
+            masked = self._masker.data(fields) if self._masker.spellings else fields
+            line = seal({"n": number, "t": float(self._now()), "event": event, **masked})
+            self._lines += line
             self._take(len(line))
-            self._guarded(lambda: _write_all(self._file, line))
             self._count += 1
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(LAG, self.flush)
         return number
+
+    def flush(self) -> None:
+        """Hand what was written to the kernel: it survives the end of this process."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        lines, self._lines = bytes(self._lines), bytearray()
+        if lines:
+            self._guarded(lambda: _write_all(self._file, lines))
 
     def value(self, value: Any) -> dict[str, Any]:
         """An answer as a field of a line: in it when it is small, else a file, or its size when it is too large."""
+        if value is None or isinstance(value, bool | int | float):
+            return {"value": value}
         if isinstance(value, bytes | bytearray | memoryview):
             data, kind = self._masker.stars(bytes(value)), "base64"
         else:
-            found = self._masker.data(to_jsonable_python(value, fallback=str, bytes_mode="base64"))
+            found = self._masker.data(jsonable(value))
             data, kind = json.dumps(found, ensure_ascii=False).encode("utf-8", "surrogatepass"), "value"
             if len(data) <= INLINE:
                 return {"value": found}
@@ -75,6 +93,7 @@ class Store:
 
     def close(self) -> None:
         """The run has ended."""
+        self.flush()
         if self._open:
             self._open = False
             os.close(self._file)

@@ -53,10 +53,10 @@ class Tape:
         for line in lines:
             if "of" in line:
                 self.answers[line["of"]].append(line)
-            elif line["event"] == "now":
-                self.clock[line["path"]].append(line["value"])
-            elif line["event"] == "began":
-                self.began[line["path"]].append(line["t"])
+            for path, time in line.get("looked", ()):
+                self.clock[path].append(time)
+            for path, time in line.get("began", ()):
+                self.began[path].append(time)
         self.consoles = {line["console"]: (line["lease"], line["part"]) for line in lines if line["event"] == "console"}
         self.leases = self._leases([line for line in lines if line["event"] == "leased"])
         self.connects: dict[tuple[int, str], list[Event]] = defaultdict(list)

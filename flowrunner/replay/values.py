@@ -43,7 +43,15 @@ def plain(value: Any) -> Any:
         case AsyncIterable():
             return {"content": True}
         case _:
-            return to_jsonable_python(value, fallback=lambda other: type(other).__name__, bytes_mode="base64")
+            return jsonable(value)
+
+
+def jsonable(value: Any) -> Any:
+    """`value` as plain data; what cannot be is its type's name: a recording must not end a run."""
+    try:
+        return to_jsonable_python(value, fallback=lambda other: type(other).__name__, bytes_mode="base64")
+    except ValueError:
+        return type(value).__name__
 
 
 def _large(data: bytes) -> dict[str, Any]:

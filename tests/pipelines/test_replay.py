@@ -24,7 +24,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of the boot test."""
     subprocess.run([sys.executable, ROOT / "tools/build_guest.py"], check=True, capture_output=True)
     folder = tmp_path_factory.mktemp("boot")
-    command = [sys.executable, "-m", "flowrunner", "run", BOOT, "--runs", folder / "runs", "--plain"]
+    command = [sys.executable, "-m", "flowrunner", "run", str(BOOT), "--runs", str(folder / "runs"), "--plain"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return (folder / "runs/last").resolve()
@@ -62,7 +62,7 @@ def test_the_boot_of_a_real_linux_is_replayed_in_every_detail(recorded: Path, tm
 
 
 def test_the_command_says_what_it_replayed(recorded: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "flowrunner", "replay", recorded, "--runs", tmp_path, "--plain"]
+    command = [sys.executable, "-m", "flowrunner", "replay", str(recorded), "--runs", str(tmp_path), "--plain"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"boot-test: passed, in a replay of {recorded.name}" in done.stdout
