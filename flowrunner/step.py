@@ -29,12 +29,15 @@ class Step(Model, ABC):
     `shorthand` names the field that a bare scalar fills, `kind` is what a miss means unless the author says so,
     `interfaces` are those that the device must offer, one of them is enough; empty means that no device is needed.
     `lasting` says that what it does to a device is still there after a power cycle: `flow resume` does not repeat it.
+    `outside` says that it works on more than drivers and consoles (files, processes, servers, whole images): a replay
+    does not do that again, but takes over how it ended.
     """
 
     shorthand: ClassVar[str | None] = None
     kind: ClassVar[Kind] = "test"
     interfaces: ClassVar[tuple[type[Interface], ...]] = ()
     lasting: ClassVar[bool] = False
+    outside: ClassVar[bool] = False
 
     @abstractmethod
     async def run(self, context: Context) -> Outputs | None:

@@ -12,6 +12,7 @@ import typer
 
 COMMANDS = {
     "run": "Run a pipeline",
+    "replay": "Run a pipeline against the recording of a run, without a device",
     "check": "Check pipelines without touching a device",
     "plan": "Show what a pipeline would do",
     "init": "Write a first pipeline and lab that run",
@@ -23,6 +24,7 @@ COMMANDS = {
     "report": "Write the reports of a run again, or print its summary",
     "resume": "Go on with a run that ended early",
     "approve": "Let a rollout go on to a wave",
+    "diff": "Show what is different between two runs",
     "recover": "Clean up behind a run that was killed",
     "leases": "Show who holds which device of this machine",
     "actions": "List the actions, or show one",

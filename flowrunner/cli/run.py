@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import platform
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -41,8 +43,13 @@ from flowrunner.lab.discover import discover
 from flowrunner.lab.flock import lock_folder
 from flowrunner.lab.static import StaticLab
 from flowrunner.lab.turns import Turns
+from flowrunner.model import Outcome
 from flowrunner.pipeline.compiler import Compiled, compile
+from flowrunner.pipeline.select import Selection, select
+from flowrunner.replay.recorder import Recorder
 from flowrunner.report.display import display
+from flowrunner.report.soak import Soak
+from flowrunner.report.summary import summarize_folder
 from flowrunner.report.writer import write_reports
 
 EXIT_CANCELED = 4
@@ -62,10 +69,29 @@ def run(
     passphrase: Passphrase = None,
     passphrase_file: PassphraseFile = None,
     runs: RunsFolder = Path("runs"),
+    begin: Annotated[
+        str | None, typer.Option("--from", metavar="STEP", help="Begin with this step: its id, or its path in the plan")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="STEP", help="Run this step only; may be given several times")
+    ] = None,
+    tags: Annotated[str | None, typer.Option("--tags", metavar="TAG,...", help="Run steps with one of these")] = None,
+    skip_tags: Annotated[
+        str | None, typer.Option("--skip-tags", metavar="TAG,...", help="Leave out steps with one of these")
+    ] = None,
+    repeat: Annotated[
+        int | None, typer.Option("--repeat", metavar="N", min=1, help="Run it N times, and tell how that went")
+    ] = None,
+    until_failure: Annotated[
+        bool, typer.Option("--until-failure", help="Run it until it does not pass, or N times with --repeat")
+    ] = False,
     update_snapshots: Annotated[
         bool, typer.Option("--update-snapshots", help="Write goldens from what is seen, instead of comparing")
     ] = False,
     fsync: Annotated[bool, typer.Option(help="Make each journal entry durable before going on")] = True,
+    record: Annotated[
+        bool, typer.Option(help="Record what the devices do, so that 'flow replay' can run without them")
+    ] = True,
     plain: Annotated[bool, typer.Option("--plain", help="Plain lines also on a terminal")] = False,
     console: Annotated[bool, typer.Option("--console", help="Show all console output", envvar="FLOW_CONSOLE")] = False,
     format: FormatOption = Format.TEXT,
@@ -80,26 +106,80 @@ def run(
         )
         for warning in compiled.warnings:
             typer.echo(f"warning: {warning}", err=True)
+        chosen = Selection(
+            begin=begin, only=_words(",".join(only or ())), tags=_words(tags), skip_tags=_words(skip_tags)
+        )
+        left_out: dict[str, str] = {}
+        if chosen:
+            plan, left_out = select(compiled.plan, chosen)
+            compiled = replace(compiled, plan=plan)
         said = access(tls_ca, tls_pin, tls_server_name, insecure, passphrase_file, passphrase)
         bench = discover(pipeline, lab=lab, exporters=exporter or (), environment=os.environ, access=said)
-        how = options(bench, fsync=fsync, update_snapshots=update_snapshots)
-        runner = Runner(compiled.plan, compiled.secrets, bench, runs, how)
-        finished, unwritten = anyio.run(partial(execute, runner, bench, compiled, plain=plain, console=console))
+        how = partial(
+            options, bench, fsync=fsync, update_snapshots=update_snapshots, chosen=chosen, left_out=left_out,
+            record=record,
+        )  # fmt: skip
+
+        def runner() -> Runner:
+            return Runner(compiled.plan, compiled.secrets, bench, runs, how())
+
+        if repeat is not None or until_failure:
+            work = partial(_soak, runner, bench, compiled, runs, most=repeat, until_failure=until_failure)
+            raise typer.Exit(anyio.run(work))
+        finished, unwritten = anyio.run(partial(execute, runner(), bench, compiled, plain=plain, console=console))
     if unwritten:
         typer.echo(unwritten, err=True)
     raise typer.Exit(finished.exit or (EXIT_ERRORED if unwritten else 0))
 
 
-def options(bench: StaticLab, *, fsync: bool, update_snapshots: bool = False) -> Options:
-    """How a run of this process on `bench` is done."""
+async def _soak(
+    runner: Callable[[], Runner], bench: StaticLab, compiled: Compiled, runs: Path, *, most: int | None,
+    until_failure: bool,
+) -> int:  # fmt: skip
+    """Run it again and again, a line for each; returns the exit status of all of them together."""
+    soak = Soak()
+    one = runner()
+    record = runs / f"soak-{one.id}.json"
+    await _ready(one, bench, compiled)
+    for number in itertools.count(1):
+        finished = await one.run()
+        unwritten = _write_reports(finished)
+        if unwritten:
+            typer.echo(unwritten, err=True)
+        found = soak.add(summarize_folder(finished.folder), finished.folder)
+        typer.echo(f"{number:>6}  {found.outcome:<8}  {found.seconds:8.1f}s  {found.id}  {found.why or ''}".rstrip())
+        soak.write(record)
+        bad = finished.exit and (until_failure or finished.result.outcome is Outcome.CANCELED)
+        if bad or number == most:
+            break
+        one = runner()
+        await _ready(one, bench, compiled)
+    for line in soak.lines():
+        typer.echo(line)
+    typer.echo(f"all of it in {record}")
+    return soak.exit
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def options(
+    bench: StaticLab, *, fsync: bool, update_snapshots: bool = False, chosen: Selection | None = None,
+    left_out: Mapping[str, str] | None = None, record: bool = True,
+) -> Options:  # fmt: skip
+    """How a run of this process on `bench` is done; `left_out` are the paths that `chosen` leaves out, with why."""
     return Options(
         update_snapshots=update_snapshots, ci=bool(os.environ.get("CI")), fsync=fsync, environment=dict(os.environ),
-        hidden=bench.secrets, facts=_facts(bench), turn=Turns(partial(lock_folder, os.environ)),
+        hidden=bench.secrets, facts=_facts(bench, chosen), left_out=left_out or {},
+        turn=Turns(partial(lock_folder, os.environ)), witness=Recorder() if record else None,
     )  # fmt: skip
 
 
-def _facts(bench: StaticLab) -> dict[str, Any]:
+def _facts(bench: StaticLab, chosen: Selection | None) -> dict[str, Any]:
+    partial = {"partial": str(chosen)} if chosen else {}
     return {
+        **partial,
         "argv": argv(sys.argv), "host": socket.gethostname(), "user": os.environ.get("USER", str(os.getuid())),
         "python": platform.python_version(), "platform": platform.platform(), "lab": bench.origin,
         "exporters": bench.named,
@@ -118,7 +198,17 @@ def argv(words: Sequence[str]) -> list[str]:
 async def execute(
     runner: Runner, bench: StaticLab, compiled: Compiled, *, plain: bool, console: bool
 ) -> tuple[Finished, str | None]:
-    """Check that the lab has what the plan needs, run it, write the reports; returns what went wrong with those too."""
+    """Run the plan, write the reports; returns what went wrong with those too."""
+    await _ready(runner, bench, compiled)
+    past, texts = runner.past.events if runner.past else (), compiled.plan.sources
+    with display(runner.folder, plain=plain, console=console, sources=texts, earlier=past) as listener:
+        with asking(runner.folder) as ask:
+            finished = await runner.run([ask, listener])
+        return finished, _write_reports(finished)
+
+
+async def _ready(runner: Runner, bench: StaticLab, compiled: Compiled) -> None:
+    """Obey signals, and check that the lab has what the plan needs."""
     requests = tuple(compiled.plan.requests())
     looking = asyncio.ensure_future(bench.look(requests))
     _obey_signals(runner, looking)
@@ -128,11 +218,6 @@ async def execute(
         raise typer.Exit(EXIT_CANCELED)
     looking.result()
     check_lab(bench, compiled.plan)
-    past, texts = runner.past.events if runner.past else (), compiled.plan.sources
-    with display(runner.folder, plain=plain, console=console, sources=texts, earlier=past) as listener:
-        with asking(runner.folder) as ask:
-            finished = await runner.run([ask, listener])
-        return finished, _write_reports(finished)
 
 
 def _obey_signals(runner: Runner, looking: asyncio.Future[None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +18,9 @@ from flowrunner.model import Duration
 WINDOW = 2 * 1024 * 1024
 """Bytes of the recent past that stay in memory, at most twice that."""
 
+
+PIECE = struct.Struct("<dI")
+"""What is kept of each piece that arrived: when, in seconds since the run started, and its length in bytes."""
 
 PATIENCE = 10.0
 """Seconds that who waits for a console bears with its being away."""
@@ -41,6 +45,8 @@ class Mask(Protocol):
 class ConsoleLog:
     """Everything a console printed: `path` has the bytes as they came, `times` the lines with their times.
 
+    `pieces` has a `PIECE` for each time that something arrived: enough to let the bytes come again as they came.
+
     What goes to disk is masked; a masked byte becomes one byte, so an offset means the same in memory and on disk. What
     may be the beginning of a secret is written when that is decided, at the latest when the log is closed. In memory
     the recent part is as it came; what is older is read back from the disk, with secrets masked.
@@ -51,6 +57,7 @@ class ConsoleLog:
     ) -> None:
         self.path = path
         self.times = path.with_name(path.stem + ".times.log")
+        self.pieces = path.with_name(path.stem + ".pieces")
         self.end = 0
         """Offset of the next byte that will arrive."""
         self.line_start = 0
@@ -71,11 +78,14 @@ class ConsoleLog:
         self._news: anyio.Event | None = None
         self._raw = _open(path)
         self._stamped = _open(self.times)
+        self._cut = _open(self.pieces)
+        self._new_pieces = bytearray()
 
     def append(self, data: bytes) -> bool:
         """Add what arrived; `flush` is to follow soon. Returns whether somebody was waiting and is awake now."""
         self.last_at = self._clock()
         self._marks.add(self.end, self.last_at)
+        self._new_pieces += PIECE.pack(self.last_at, len(data))
         newline = data.rfind(b"\n")
         if newline >= 0:
             self.line_start = self.end + newline + 1
@@ -150,6 +160,7 @@ class ConsoleLog:
                 self._write(self._mask.flush() if self._mask else b"", last=True)
             finally:
                 os.close(self._stamped)
+                os.close(self._cut)
                 self._stamped = -1
 
     def __del__(self) -> None:
@@ -168,6 +179,8 @@ class ConsoleLog:
             _write_all(self._raw, masked)
             self._written += len(masked)
             _write_all(self._stamped, self._stamper.feed(masked, time, last=last))
+            _write_all(self._cut, bytes(self._new_pieces))
+            self._new_pieces.clear()
         except OSError as error:
             raise LogError(
                 f"the console's log {self.path} could not be written: {error.strerror}",

@@ -92,6 +92,13 @@ class ConsoleSession(ABC):
         """Wait until nothing arrived for so long."""
 
     @abstractmethod
+    def word(self) -> str:
+        """Eight characters to tell one's own output by: another word after each `send`, and in each run.
+
+        A replay of a run gets the same words.
+        """
+
+    @abstractmethod
     def skip(self) -> int:
         """Move the cursor to the end; returns the new cursor."""
 

@@ -9,7 +9,6 @@ may hold secrets is read with the echo off. `command eval` goes on after a synta
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -51,7 +50,7 @@ class PosixShell:
 
     def __init__(self, session: ConsoleSession) -> None:
         self._session = session
-        self._word = secrets.token_hex(4)
+        self._word = session.word()
         self._began = session.end
 
     async def run(self, command: str, *, env: Mapping[str, str], limit: int) -> Ran:

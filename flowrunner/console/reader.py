@@ -39,13 +39,16 @@ class ConsoleReader:
         on_data: Callable[[bytes], None] | None = None,
         on_match: Callable[[Match], None] | None = None,
         on_send: Callable[[bytes, bool], None] | None = None,
+        seed: str = "",
     ) -> None:
         self.name = name
         self.log = log
         self._clock = clock
         self._on_data = on_data
         self._link = Link(name, client, log, self._take)
-        self.session: ConsoleSession = LogSession(name, log, self._link.send, on_match=on_match, on_send=on_send)
+        self.session: ConsoleSession = LogSession(
+            name, log, self._link.send, on_match=on_match, on_send=on_send, seed=seed
+        )
 
     async def run(self, *, connected: asyncio.Future[None] | None = None) -> None:
         """Read until canceled; `connected` is set when the first connection stands. The log is closed at the end.

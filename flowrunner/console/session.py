@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
@@ -15,6 +16,7 @@ from flowrunner.console.scan import Scanner
 class LogSession(ConsoleSession):
     """A session over `log`; `write` sends bytes with a pause in seconds between two of them.
 
+    `seed` is what words come from.
     `on_match` gets each match, rejected ones too; `on_send` gets what is about to be sent and whether it is secret.
     """
 
@@ -26,6 +28,7 @@ class LogSession(ConsoleSession):
         *,
         on_match: Callable[[Match], None] | None = None,
         on_send: Callable[[bytes, bool], None] | None = None,
+        seed: str = "",
     ) -> None:
         self.name = name
         self._log = log
@@ -33,6 +36,8 @@ class LogSession(ConsoleSession):
         self._on_match = on_match
         self._on_send = on_send
         self._cursor = 0
+        self._seed = seed
+        self._sends = 0
 
     @property
     def cursor(self) -> int:
@@ -43,6 +48,7 @@ class LogSession(ConsoleSession):
         return self._log.end
 
     async def send(self, data: bytes, *, delay: float = 0.0, secret: bool = False) -> None:
+        self._sends += 1
         if self._on_send:
             self._on_send(data, secret)
         await self._write(data, delay)
@@ -72,6 +78,9 @@ class LogSession(ConsoleSession):
             seen = self._log.end
             with anyio.move_on_after(seconds):
                 await self._log.changed(seen)
+
+    def word(self) -> str:
+        return hashlib.sha256(f"{self._seed} {self.name} {self._sends}".encode()).hexdigest()[:8]
 
     def skip(self) -> int:
         self._cursor = self._log.end

@@ -8,7 +8,6 @@ boards have had since 2010. Source: doc/usage/cmdline.rst and common/autoboot.c 
 from __future__ import annotations
 
 import re
-import secrets
 from dataclasses import dataclass
 
 import anyio
@@ -51,7 +50,7 @@ class UbootShell:
         self._next = Prompt(f"(?:{prompt})", regex=True, settle=0.0)
         """The prompt behind a last marker, where nothing else can come."""
         self._delay = delay
-        self._word = secrets.token_hex(3)
+        self._word = session.word()
 
     async def interrupt(self, key: bytes, *, within: float, password: str | None = None) -> None:
         """Stop the autoboot, and get to the prompt: `key` is pressed again and again, or `password` typed once.

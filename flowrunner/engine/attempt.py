@@ -8,12 +8,12 @@ from typing import Any
 
 from flowrunner.engine.context import StepContext, StopRun
 from flowrunner.engine.halt import Limit
-from flowrunner.engine.held import CURRENT
 from flowrunner.engine.names import build, seconds
 from flowrunner.engine.result import PASSED, Result, of_error
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import Run
 from flowrunner.engine.supervise import GRACE, Ending, Idle, supervise
+from flowrunner.engine.witness import CURRENT
 from flowrunner.errors import Cause, ExpectationError, FlowrunnerError
 from flowrunner.model import Duration, Outcome
 from flowrunner.pipeline.plan import StepNode
@@ -38,7 +38,7 @@ async def attempt_step(
     context = StepContext(run, site, node, path, limit.at if limit else None, idle, tap)
     unsubscribe = site.halt.subscribe(lambda _: _say_delayed(run, node, path))
     try:
-        ending = await supervise(_run(step, context, path), limit=limit, halts=halts, idle=idle)
+        ending = await supervise(_run(run, step, node.action, context, path), limit=limit, halts=halts, idle=idle)
     finally:
         unsubscribe()
     context.record_artifacts()
@@ -52,8 +52,12 @@ async def attempt_step(
     return replace(result, console=context.last_console.name, offset=context.last_console.end)
 
 
-async def _run(step: Step, context: StepContext, path: str) -> Outputs | None:
+async def _run(run: Run, step: Step, action: str, context: StepContext, path: str) -> Outputs | None:
     CURRENT.set(path)
+    if run.witness:
+        await run.witness.starting()
+    if run.witness and step.outside:
+        return await run.witness.outside(step, action, context)
     return await step.run(context)
 
 

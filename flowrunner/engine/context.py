@@ -68,7 +68,8 @@ class StepContext(Context):
             shutil.rmtree(self.work, ignore_errors=True)
 
     def now(self) -> Duration:
-        return self._run.clock.now()
+        now = self._run.clock.now()
+        return self._run.witness.now(now) if self._run.witness else now
 
     def remaining(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - anyio.current_time())

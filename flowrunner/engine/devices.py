@@ -13,6 +13,7 @@ from flowrunner.engine.lab import DeviceLog, Lease
 from flowrunner.engine.result import Result, of_error
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import Run
+from flowrunner.engine.witness import JOB
 from flowrunner.errors import BenchError, unwrap
 from flowrunner.model import Duration, Outcome
 from flowrunner.pipeline.plan import DeviceRequest
@@ -121,10 +122,14 @@ class _Holding:
 
     async def _keep(self) -> None:
         lab, run = self._run.lab, self._run
+        JOB.set(run.job)
         async with lab.lease(
             self._requests, owner=run.owner, queue_timeout=self._queue_timeout,
             waiting=self._waiting, opening=self._opening, on_log=self._log,
         ) as leases:  # fmt: skip
+            if run.witness:
+                for lease in leases.values():
+                    lease.device = run.witness.device(lease, run.job)
             self._leases.set_result(leases)
             await self._done.wait()
 

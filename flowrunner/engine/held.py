@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from typing import Any, cast
 
 import anyio
@@ -18,14 +17,12 @@ from flowrunner.engine.halt import Halt
 from flowrunner.engine.lab import Lease
 from flowrunner.engine.result import Result
 from flowrunner.engine.state import Run
+from flowrunner.engine.witness import CURRENT
 from flowrunner.errors import FlowrunnerError
 from flowrunner.interfaces.console import Console
 from flowrunner.model import Outcome
 from flowrunner.pipeline.plan import DeviceRequest
 from flowrunner.step import ConsoleSession
-
-CURRENT: ContextVar[str] = ContextVar("current step", default="")
-"""The path of the step that runs in this task, for what consoles report."""
 
 
 class Held:
@@ -109,9 +106,13 @@ class Held:
             name, client, log, clock=self._run.clock.now,
             on_data=lambda data: self._data(name, data),
             on_match=lambda match: self._matched(name, match),
-            on_send=lambda data, secret: self._sent(name, data, secret),
+            on_send=lambda data, secret: self._sent(name, data, secret), seed=self._run.seed,
         )  # fmt: skip
-        self._run.journal.write("console.opened", console=name, log=log.path.name, times=log.times.name)
+        self._run.journal.write(
+            "console.opened", console=name, log=log.path.name, times=log.times.name, pieces=log.pieces.name
+        )
+        if self._run.witness:
+            self._run.witness.console(self.lease, part, name)
         self._readers[part] = reader
         connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(reader.run(connected=connected))
@@ -133,7 +134,9 @@ class Held:
         )  # fmt: skip
 
     def _sent(self, console: str, data: bytes, secret: bool) -> None:
-        text = "***" if secret else data.decode("utf-8", "backslashreplace")
+        text = "***" if secret else self._run.masker.text(data.decode("utf-8", "backslashreplace"))
+        if self._run.witness:
+            self._run.witness.sent(console, text)
         self._run.journal.write("sent", path=CURRENT.get(), console=console, bytes=len(data), text=text)
 
     async def make_safe(self) -> Result | None:

@@ -76,7 +76,7 @@ def _named(jobs: Sequence[Job], name: str) -> Job:
 
 async def _run_job(run: Run, site: Site, job: Job, needs: Mapping[str, Result], tried: Tried) -> Result:
     """One job, from its condition to its final record."""
-    reason = _reason_to_skip(site, job, needs)
+    reason = _reason_to_skip(run, site, job, needs)
     if reason is None:
         try:
             holds = _holds(job, site)
@@ -99,14 +99,18 @@ async def _run_job(run: Run, site: Site, job: Job, needs: Mapping[str, Result], 
     return await _recorded(run.inside(str(job.id)), site, job, tried)
 
 
-def _reason_to_skip(site: Site, job: Job, needs: Mapping[str, Result]) -> Result | None:
+def _reason_to_skip(run: Run, site: Site, job: Job, needs: Mapping[str, Result]) -> Result | None:
     if site.halt.reason:
         why = site.halt.reason.message or "it was canceled"
         return Result(outcome=Outcome.SKIPPED, cause="cancel", because=why)
     if site.limit and site.limit.expired:
         return Result(outcome=Outcome.SKIPPED, cause="timeout", because=site.limit.what)
+    left_out = run.options.left_out
+    if str(job.id) in left_out:
+        return Result(outcome=Outcome.SKIPPED, cause="condition", because=left_out[str(job.id)])
     asks = job.condition is not None and any(name.split(".")[0] == "needs" for name, _ in job.condition.references)
-    missing = next((name for name, result in needs.items() if result.outcome is not Outcome.PASSED), None)
+    wanted = {name: result for name, result in needs.items() if name not in left_out}
+    missing = next((name for name, result in wanted.items() if result.outcome is not Outcome.PASSED), None)
     if missing is None or asks:
         return None
     return Result(outcome=Outcome.SKIPPED, cause="dependency", because=missing)

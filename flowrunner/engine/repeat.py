@@ -54,7 +54,7 @@ async def _retried(run: Run, site: Site, node: Node, retry: Retry, once: Once, b
         instance = f"{path}#{attempt}" if isinstance(node, Block) else path
         result = await once(capped, instance)
         again = attempt < last and wanted(result, retry, node) and not site.halt.reason
-        pause = next_pause(retry.backoff, attempt, site.limit) if again else None
+        pause = next_pause(retry.backoff, attempt, site.limit, f"{run.seed} {path}") if again else None
         facts = {key: value for key, value in result.facts().items() if key in _BRIEF}
         run.journal.write("attempt.finished", path=path, attempt=attempt, pause=pause, **facts)
         if pause is None or await site.halt.sleep(pause):
@@ -96,10 +96,13 @@ def wanted(result: Result, retry: Retry, node: Node) -> bool:
     return result.blame in retry.on
 
 
-def next_pause(backoff: Backoff, attempt: int, limit: Limit | None) -> Duration | None:
-    """Seconds before the attempt after `attempt`; None when the deadline leaves no time for one."""
+def next_pause(backoff: Backoff, attempt: int, limit: Limit | None, seed: str) -> Duration | None:
+    """Seconds before the attempt after `attempt`; None when the deadline leaves no time for one.
+
+    The jitter is drawn from `seed`: a replay of a run makes the same pauses.
+    """
     pause = float(backoff.initial) * backoff.factor ** (attempt - 1)
-    pause *= 1 + random.uniform(0, backoff.jitter)
+    pause *= 1 + random.Random(f"{seed} {attempt}").uniform(0, backoff.jitter)
     if backoff.max is not None:
         pause = min(pause, float(backoff.max))
     return None if limit and anyio.current_time() + pause >= limit.at else Duration(pause)

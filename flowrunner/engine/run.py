@@ -61,6 +61,11 @@ class Runner:
         self._journal: Journal | None = None
         self._level = 0
 
+    def give_up(self, reason: Result) -> None:
+        """End the steps and `finally` at once for `reason`."""
+        self._body.request(reason)
+        self._last.request(reason)
+
     def cancel(self, by: str) -> int:
         """Ask the run to end: first the steps, the second time `finally` as well. Returns how often it was asked."""
         self._level += 1
@@ -94,9 +99,14 @@ class Runner:
                 id=self.id, folder=self.folder, plan=self._plan, options=self._options, clock=clock, masker=masker,
                 journal=journal, lab=self._lab, owner=owner, body=self._body, last=self._last, past=self.past,
             )  # fmt: skip
+            witness = self._options.witness
             try:
+                if witness:
+                    witness.begin(run)
                 return await self._run(run)
             finally:
+                if witness:
+                    witness.end()
                 self._journal = None
                 journal.close()
                 shutil.rmtree(self.folder / "work", ignore_errors=True)

@@ -26,6 +26,7 @@ from flowrunner.engine.watch import watching
 from flowrunner.errors import ExpectationError, FlowrunnerError, PipelineError, Span
 from flowrunner.model import Duration, Outcome
 from flowrunner.pipeline.plan import Background, Barrier, Block, Call, DeviceRequest, Node, Scope, StepNode, within
+from flowrunner.pipeline.select import address
 
 Part = Literal["body", "rescue", "finally", "between"]
 
@@ -209,6 +210,9 @@ def _no_time(site: Site, node: Node) -> Result:
 
 async def _run_node(run: Run, site: Site, node: Node, beside: Beside) -> Result:
     """Run one node as its condition, `foreach` and `retry` say, and record how it ended."""
+    if why := run.options.left_out.get(address(site.path(node))):
+        skip(run, site, node, Result(outcome=Outcome.SKIPPED, cause="condition", because=why))
+        return Result(outcome=Outcome.SKIPPED, path=site.path(node))
     try:
         holds = _holds(node, site)
         items = resolve(node.foreach, site.frame) if holds and node.foreach is not None else None

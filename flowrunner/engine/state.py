@@ -16,6 +16,7 @@ from flowrunner.engine.journal import JobJournal, Journal
 from flowrunner.engine.lab import Lab, Owner
 from flowrunner.engine.mask import Masker, StreamMask
 from flowrunner.engine.past import Past
+from flowrunner.engine.witness import Witness
 from flowrunner.pipeline.plan import Plan
 
 PIECE = 4096
@@ -33,7 +34,9 @@ Turn = Callable[[str, str, Callable[[str, int], None]], AbstractAsyncContextMana
 class Options:
     """How a run is to be done. `facts` go into the journal's first line; `hidden` are masked as secrets are.
 
-    `turn` keeps concurrency groups apart from those of other runs; without it only those of this run count.
+    `left_out` are the paths in the plan of nodes that do not run, with the reason. `turn` keeps concurrency groups
+    apart from those of other runs; without it only those of this run count. `witness` sees all that the run asks of the
+    world.
     """
 
     update_snapshots: bool = False
@@ -43,6 +46,8 @@ class Options:
     hidden: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     turn: Turn | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    witness: Witness | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,6 +88,16 @@ class Run:
             self.journal.write("turn.waiting", path=path, group=group, owner=owner, position=position)
 
         return self.options.turn(group, str(self.owner), waiting)
+
+    @property
+    def witness(self) -> Witness | None:
+        """Who records this run, or answers in the world's place."""
+        return self.options.witness
+
+    @property
+    def seed(self) -> str:
+        """What chance is drawn from in this run."""
+        return self.witness.seed if self.witness else self.id
 
     def scratch(self) -> Path:
         """A new folder for one attempt's files; the whole of it goes when the run ends."""

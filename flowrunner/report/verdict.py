@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,14 @@ class Scene:
 
 
 def headline(summary: Summary) -> str:
-    """The verdict with its attribution in a few words."""
+    """The verdict with its attribution in a few words; that of a replay, or of a part, says so."""
+    replay, partial = summary.facts.get("replay"), summary.facts.get("partial")
+    words = [f"in a replay of {replay.get('run')}"] if isinstance(replay, Mapping) else []
+    words += [f"with {partial}"] if partial else []
+    return ", ".join((_verdict(summary), *words))
+
+
+def _verdict(summary: Summary) -> str:
     if summary.outcome == "errored":
         blame = summary.ending.blame
         return (

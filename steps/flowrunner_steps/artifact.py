@@ -32,6 +32,7 @@ class Artifact(Step):
     """
 
     shorthand = "path"
+    outside = True
 
     path: str | list[str]
     """The file or files."""

@@ -49,6 +49,7 @@ class Dump(Step):
     kind = "setup"
     interfaces = (Flasher,)
     lasting = True
+    outside = True
 
     to: str
     """The name of the artifact."""

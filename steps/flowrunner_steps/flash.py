@@ -71,6 +71,7 @@ class Flash(Step):
     kind = "setup"
     interfaces = (Flasher,)
     lasting = True
+    outside = True
 
     image: str
     """A path or a URL."""

@@ -77,6 +77,7 @@ class Http(Step):
 
     shorthand = "url"
     interfaces = (Network,)
+    outside = True
 
     url: SecretText = Field(pattern=r"^https?://[^\s]+$")
     """The address, with `http:` or `https:`."""

@@ -52,6 +52,7 @@ class Run(Step):
     """
 
     shorthand = "command"
+    outside = True
 
     command: str | list[str] = Field(min_length=1)
     """The script, or the program with its arguments."""

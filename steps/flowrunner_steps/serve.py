@@ -70,6 +70,7 @@ class Serve(Step):
     shorthand = "files"
     kind = "setup"
     interfaces = (FileServer,)
+    outside = True
 
     files: str | list[str] | dict[str, str]
     """The file or files; with names, what they are called on the server."""

@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from flowrunner.errors import ExpectationError
+from flowrunner.replay.clock import run_virtual
 from flowrunner_steps.expect import Expect, ExpectOutputs
 from tests.support.consoles import FedConsole, reading
 from tests.support.context import RecordingContext
-from tests.support.virtual_clock import run_virtual
 
 BOOT = b"U-Boot 2024.01-rc3 (Jan 02 2024)\r\nStarting kernel ...\r\n\x1b[1mboard\x1b[0m login: "
 

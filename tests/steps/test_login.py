@@ -16,10 +16,10 @@ import pytest
 from flowrunner.console.patterns import Prompt
 from flowrunner.console.reader import ConsoleReader
 from flowrunner.errors import ExpectationError
+from flowrunner.replay.clock import run_virtual
 from flowrunner_steps.login import Login
 from tests.support.consoles import FedConsole, ProgramConsole, reading
 from tests.support.context import RecordingContext
-from tests.support.virtual_clock import run_virtual
 
 pytestmark = pytest.mark.anyio
 

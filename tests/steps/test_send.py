@@ -9,10 +9,10 @@ import anyio
 import pytest
 from pydantic import ValidationError
 
+from flowrunner.replay.clock import run_virtual
 from flowrunner_steps.send import Send
 from tests.support.consoles import FedConsole, reading
 from tests.support.context import RecordingContext
-from tests.support.virtual_clock import run_virtual
 
 
 def typed(folder: Path, **fields: Any) -> tuple[bytes, float, list[tuple[bytes, bool]]]:

@@ -17,10 +17,10 @@ from flowrunner.console.patterns import Prompt
 from flowrunner.console.reader import ConsoleReader
 from flowrunner.engine.mask import Masker
 from flowrunner.errors import BenchError, ExpectationError
+from flowrunner.replay.clock import run_virtual
 from flowrunner_steps.shell import Shell, ShellOutputs
 from tests.support.consoles import FedConsole, ProgramConsole, reading
 from tests.support.context import RecordingContext
-from tests.support.virtual_clock import run_virtual
 
 pytestmark = pytest.mark.anyio
 

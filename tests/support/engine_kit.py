@@ -23,8 +23,8 @@ from flowrunner.interface import Direct
 from flowrunner.interfaces.power import Power, PowerReading
 from flowrunner.model import Duration, Secret
 from flowrunner.pipeline.plan import Barrier, Block, DeviceRequest, Job, Node, Plan, Scope, StepNode
+from flowrunner.replay.clock import run_virtual
 from flowrunner.step import Context, Outputs, Step
-from tests.support.virtual_clock import run_virtual
 
 HERE = Span("test.yaml", 1, 1, 1, 2)
 

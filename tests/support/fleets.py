@@ -35,9 +35,9 @@ from flowrunner.pipeline.plan import (
     Unavailable,
     Wave,
 )
+from flowrunner.replay.clock import run_virtual
 from flowrunner.step import Context, Outputs, Step
 from tests.support.engine_kit import HERE, Ran, VirtualLab, VirtualPower, act, jobs
-from tests.support.virtual_clock import run_virtual
 
 Fault = Literal["ok", "fail", "device", "offline", "lost", "slow"]
 

@@ -95,7 +95,7 @@ class Turns:
         result, _ = await self.tried(run, here, node)
         turn.began |= journal.began
         again = turn.attempt < retry.attempts and wanted(result, retry, self.job) and not site.halt.reason
-        pause = next_pause(retry.backoff, turn.attempt, site.limit) if again else None
+        pause = next_pause(retry.backoff, turn.attempt, site.limit, f"{run.seed} {self.of(turn)}") if again else None
         brief = {name: result.facts()[name] for name in ("outcome", "cause", "blame", "message")}
         run.journal.write("attempt.finished", path=self.of(turn), attempt=turn.attempt, pause=pause, **brief)
         return result, pause

@@ -23,7 +23,7 @@ from flowrunner.console.scan import BLOCK, LONGEST
 from flowrunner.console.session import LogSession
 from flowrunner.errors import BenchError, ExpectationError, PipelineError
 from flowrunner.model import Duration
-from tests.support.virtual_clock import run_virtual
+from flowrunner.replay.clock import run_virtual
 
 
 class Bench:

@@ -16,8 +16,8 @@ from flowrunner.console.log import PATIENCE, LogError
 from flowrunner.console.patterns import Line, Match, Prompt
 from flowrunner.engine.mask import Masker
 from flowrunner.errors import BenchError, ExpectationError
+from flowrunner.replay.clock import run_virtual
 from tests.support.consoles import FedConsole, ProgramConsole, reading
-from tests.support.virtual_clock import run_virtual
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from tests.support.virtual_clock import run_virtual
+from flowrunner.replay.clock import run_virtual
 
 
 def test_hours_pass_at_once_and_in_order() -> None:
@@ -75,7 +75,7 @@ def test_a_limit_passes_when_nothing_comes() -> None:
 
 
 def test_a_loop_that_nothing_can_wake_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.support.virtual_clock.STUCK", 0.05)
+    monkeypatch.setattr("flowrunner.replay.clock.STUCK", 0.05)
 
     async def body() -> None:
         await anyio.Event().wait()
