@@ -48,7 +48,7 @@ class ReplayLab:
         lists = {e["rollout"] for e in self._events("rollout.started") if e["fleet"] == request.selector}
         found = [one for e in self._events("rollout.members") if e["rollout"] in lists for one in e["members"]]
         if not found:
-            self._replay.diverge(f"the fleet {request.selector} is listed", None)
+            raise self._replay.diverged(f"the fleet {request.selector} is listed", None)
         return [Member(name=one["name"], labels=one["labels"]) for one in found]
 
     def _events(self, name: str) -> Iterator[Event]:
