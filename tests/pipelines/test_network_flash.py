@@ -37,7 +37,17 @@ def systems() -> Path:
 def flow(folder: Path, exporter: Path, *arguments: str, **environment: str) -> tuple[int, str]:
     """Run the pipeline in a network of its own; its exit status and output."""
     pipeline = ROOT / "pipelines/network-flash.yaml"
-    command = [NETWORK, sys.executable, "-m", "flowrunner", "run", pipeline, "--exporter", exporter, *arguments]
+    command: list[str | Path] = [
+        NETWORK,
+        sys.executable,
+        "-m",
+        "flowrunner",
+        "run",
+        pipeline,
+        "--exporter",
+        exporter,
+        *arguments,
+    ]
     done = subprocess.run(
         command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=280,
         env={**os.environ, "FLOW_RUNS": str(folder / "runs"), "TMPDIR": str(folder), **environment},

@@ -10,6 +10,7 @@ import pytest
 from flowrunner.bench.checked import checked
 from flowrunner.bench.config import Exporter
 from flowrunner.bundle.manifest import Manifest
+from flowrunner.model import Model
 from flowrunner.pipeline.compiler import compile
 from flowrunner.source import parse
 from tests.support.exporters import run
@@ -26,7 +27,9 @@ def blocks(page: str) -> list[str]:
 
 def test_the_examples_fit(tmp_path: Path) -> None:
     short, exporter, long = blocks("network-flash.md")
-    for text, model in ((exporter, Exporter), (*blocks("bundles.md"), Manifest)):
+    (manifest,) = blocks("bundles.md")
+    files: list[tuple[str, type[Model]]] = [(exporter, Exporter), (manifest, Manifest)]
+    for text, model in files:
         root = parse(text, "docs").root
         assert root
         checked(model, root)
