@@ -55,11 +55,17 @@ class Stop:
 
 
 async def in_thread(work: Callable[[], T], stop: Stop) -> T:
-    """Run `work` in a thread. When this task is cancelled the work is told to stop, and its end is awaited."""
+    """Run `work` in a thread. When this task is cancelled the work is told to stop, and its end is awaited.
+
+    Cancelled before it began, the work is not done at all.
+    """
     ended = anyio.Event()
+    begun = threading.Lock()
     loop = asyncio.get_running_loop()
 
     def run() -> T:
+        if not begun.acquire(blocking=False):
+            raise StoppedError
         try:
             return work()
         finally:
@@ -69,6 +75,7 @@ async def in_thread(work: Callable[[], T], stop: Stop) -> T:
         return await anyio.to_thread.run_sync(run, abandon_on_cancel=True)
     except anyio.get_cancelled_exc_class():
         stop.set()
-        with anyio.CancelScope(shield=True):
-            await ended.wait()
+        if not begun.acquire(blocking=False):
+            with anyio.CancelScope(shield=True):
+                await ended.wait()
         raise

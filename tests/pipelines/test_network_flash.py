@@ -37,15 +37,15 @@ def systems() -> Path:
 def flow(folder: Path, exporter: Path, *arguments: str, **environment: str) -> tuple[int, str]:
     """Run the pipeline in a network of its own; its exit status and output."""
     pipeline = ROOT / "pipelines/network-flash.yaml"
-    command = [
+    command: list[str | Path] = [
         NETWORK,
         sys.executable,
         "-m",
         "flowrunner",
         "run",
-        str(pipeline),
+        pipeline,
         "--exporter",
-        str(exporter),
+        exporter,
         *arguments,
     ]
     done = subprocess.run(

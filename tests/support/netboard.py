@@ -98,6 +98,26 @@ async def lab(
             yield Lab(folder, device, Flasher.client(Direct(cast("Flasher", flasher))), parts)
 
 
+BENCH = """
+export:
+  serial: {{type: console.process, config: {{command: [{python}, {program}, {folder}]}}}}
+  power: {{type: power.command, config: {{"on": touch {folder}/power, "off": rm -f {folder}/power}}}}
+  flasher:
+    type: flasher.network
+    config: {{flasher_bundle: ./bundle, host: {host}, off_for: 0, retries: 0}}
+    children:
+      serial: {{ref: serial}}
+      power: {{ref: power}}
+"""
+
+
+def bench(folder: Path) -> Path:
+    """The same board as an exporter's file in `folder`, with servers of the flasher's own."""
+    file = folder / "bench.yaml"
+    file.write_text(BENCH.format(python=sys.executable, program=PROGRAM, folder=folder, host=HOST))
+    return file
+
+
 def make(type: str, **config: Any) -> Driver[Any]:
     """A driver by its type."""
     return load("flowrunner.drivers", Driver, type).make(config)
