@@ -53,6 +53,10 @@ class SshSettings(Config):
     host_key_file: FilePath | None = None
     """A file with the public keys of the host, such as a copy of its `ssh_host_ed25519_key.pub` or a `known_hosts`."""
 
+    ciphers: str | None = None
+    """The ciphers to be taken before all others, such as `aes128-gcm@openssh.com`: twice as fast as the usual one where
+    both ends compute AES in hardware."""
+
     legacy: bool = False
     """Whether algorithms are allowed that are weak by now: old devices know no others."""
 

@@ -278,6 +278,17 @@ async def test_old_algorithms_have_to_be_allowed(tmp_path: Path) -> None:
             assert (await ssh.execute("echo in")).stdout == b"in\n"
 
 
+async def test_another_cipher_is_taken_first_and_one_that_is_none_is_refused(tmp_path: Path) -> None:
+    async with sshd(tmp_path, "LogLevel DEBUG") as server:
+        async with client({**server.config, "ciphers": "aes128-gcm@openssh.com"}) as ssh:
+            await ssh.ready()
+        assert "cipher: aes128-gcm@openssh.com" in (server.folder / "log").read_text()
+        async with client({**server.config, "ciphers": "rot13"}) as ssh:
+            with pytest.raises(BenchError, match=r"no SSH connection can be made like this: .*rot13") as error:
+                await ssh.ready(within=9)
+    assert error.value.blame == "config"
+
+
 def test_a_config_that_cannot_be_is_refused() -> None:
     for config, children, why in (
         ({}, {}, "it has neither host nor a part 'tcp'"),
