@@ -106,6 +106,12 @@ async def test_the_agent_has_the_keys(server: Sshd, monkeypatch: pytest.MonkeyPa
         subprocess.run(["ssh-add", "-q", server.key], check=True)
         async with client(config) as ssh:
             assert (await ssh.ready()).username == ME
+            with pytest.raises(BenchError, match="asks 'nobody' for a password or a key"):
+                await ssh.ready(login=SshLogin(username="nobody"))
+        (server.folder / "authorized").write_text("")
+        async with client(config) as ssh:
+            with pytest.raises(BenchError, match=f"refused the login of '{ME}' by the keys of the agent"):
+                await ssh.ready()
     finally:
         agent.kill()
         agent.wait()
