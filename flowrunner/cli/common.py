@@ -29,8 +29,8 @@ class Format(StrEnum):
     GITLAB = "gitlab"
 
 
-PASSPHRASE = re.compile(r"(?<=passphrase: )[^\s{][^,}\n]*")
-"""A passphrase in a lab's file: the excerpt beside an error shows the line, and not this."""
+PASSPHRASE = re.compile(r"""(?:(?<=passphrase: )|(?<=password: ))(?!["']?\$\{\{)[^\s{][^,}\n]*""")
+"""A passphrase or password in a file: the excerpt beside an error shows the line, and not this."""
 
 PipelineFile = Annotated[Path, typer.Argument(help="The pipeline's file", show_default=False)]
 Inputs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="Set an input")]

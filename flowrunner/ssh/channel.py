@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -16,8 +17,11 @@ from flowrunner.ssh.program import Program
 MOST = 1 << 20
 """Bytes that wait here before the server is told to wait."""
 
-LINGER = 0.3
-"""Seconds of silence after which a command that has ended is done, though something keeps its outputs open."""
+LINGER = 0.5
+"""Seconds of silence after which a command that has ended may be done, though something keeps its outputs open."""
+
+Ask = Callable[[], Awaitable[None]]
+"""Asks the server something, and waits for the answer: what it sent before has come then."""
 
 NUMBERS = {"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "SEGV": 11, "PIPE": 13, "ALRM": 14,
            "TERM": 15, "USR1": 10, "USR2": 12}  # fmt: skip
@@ -29,10 +33,11 @@ class Channel(asyncssh.SSHClientSession[bytes]):
 
     datagrams = True
 
-    def __init__(self, where: str, doing: str, program: Program | None) -> None:
+    def __init__(self, where: str, doing: str, program: Program | None, ask: Ask) -> None:
         self._where = where
         self._doing = doing
         self.program = program
+        self._ask = ask
         self._channel: Any = None
         self._pieces: deque[bytes] = deque()
         self._size = 0
@@ -58,9 +63,11 @@ class Channel(asyncssh.SSHClientSession[bytes]):
             with anyio.move_on_after(LINGER if self.status is not None else None) as silence:
                 await self._wake.wait()
             if silence.cancelled_caught:
-                return self._end()
+                await self._ask()
+                if not self._pieces:
+                    return self._end()
         piece = self._pieces.popleft()
-        self._size -= len(piece)
+        self._size -= len(piece) - 1
         if self._size < MOST // 2:
             self._channel.resume_reading()
         return piece

@@ -33,16 +33,18 @@ async def log_in(carrier: Carrier, settings: SshSettings, who: Credentials, host
 
     Raises:
         BenchError: the key cannot be read.
+        ValueError: there is no such cipher.
         TimeoutError, OSError, asyncssh.Error: the server does not let us in.
     """
     weak = EVERYTHING if settings.legacy else ()
+    ciphers = f"^{settings.ciphers}" if settings.ciphers else weak  # ^ puts them in front
     async with AsyncExitStack() as stack:
-        keys = await _keys(settings, who, stack)
+        keys = await _keys(who, stack)
         stack.enter_context(anyio.fail_after(settings.timeout))
         return await asyncssh.connect(
             "device", 22, tunnel=carrier, config=None, known_hosts=([], [], []), client_factory=lambda: _Judge(hosts),
             username=who.username, password=who.password, client_keys=keys or None, agent_path=None, gss_host=None,
-            server_host_key_algs=_host_key_algorithms(settings, hosts), kex_algs=weak, encryption_algs=weak,
+            server_host_key_algs=_host_key_algorithms(settings, hosts), kex_algs=weak, encryption_algs=ciphers,
             mac_algs=weak, signature_algs=weak, keepalive_interval=settings.keepalive, keepalive_count_max=SILENT,
             login_timeout=0, compression_algs=None,
         )  # fmt: skip
@@ -61,10 +63,10 @@ def _host_key_algorithms(settings: SshSettings, hosts: HostKeys) -> list[str]:
     return list(dict.fromkeys([*hosts.algorithms, *more]))
 
 
-async def _keys(settings: SshSettings, who: Credentials, stack: AsyncExitStack) -> list[Any]:
+async def _keys(who: Credentials, stack: AsyncExitStack) -> list[Any]:
     """The keys to be tried; those of the agent can be used until `stack` is left."""
     found: list[Any] = [_read(who)] if who.key is not None else []
-    if settings.agent:
+    if who.agent:
         place = os.environ.get("SSH_AUTH_SOCK")
         if not place:
             raise BenchError(

@@ -16,6 +16,8 @@ def login_failed(error: Exception, where: str, who: Credentials, timeout: float)
             return error
         case asyncssh.PermissionDenied():
             return _refused(where, who)
+        case ValueError():
+            return BenchError(f"no SSH connection can be made like this: {error}", blame="config", help="see ciphers")
         case TimeoutError():
             what = f"the SSH server at {where} let nobody in within {Duration(timeout)}"
             return BenchError(what, blame="infra", help="is the device up? 'timeout' bounds one attempt")

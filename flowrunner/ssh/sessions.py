@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -44,7 +45,7 @@ async def session(
     program = Program(command, env) if command is not None and terminal is None and lines.settings.posix else None
 
     async def begin(line: Line) -> Channel:
-        made = Channel(line.where, doing(command), program)
+        made = Channel(line.where, doing(command), program, partial(_asked, lines, line))
         env_ = {} if program else dict(env)
         return await _opened(lines, line, made, program.command if program else command, env_, terminal)
 
@@ -58,18 +59,25 @@ async def session(
 
 async def alive(lines: Lines, login: SshLogin | None, within: float) -> Line:
     """A connection of this login that answers now."""
+    line, _ = await lines.using(partial(_asked, lines), login, within)
+    return line
 
-    async def begin(line: Line) -> None:
-        if not lines.settings.posix:
-            return
+
+async def _asked(lines: Lines, line: Line) -> None:
+    """Ask the server something, where it has a shell, and wait for the answer.
+
+    Raises:
+        BenchError: none came.
+    """
+    if lines.settings.posix:
         try:
             with anyio.fail_after(lines.settings.timeout):
                 await line.asyncssh.run("exit 0", check=False)
+        except asyncssh.ChannelOpenError as error:
+            if not line.stands:
+                raise lost(line.where, "it was asked whether it is there", error) from error
         except (TimeoutError, OSError, asyncssh.Error) as error:
             raise lost(line.where, "it was asked whether it is there", error) from error
-
-    line, _ = await lines.using(begin, login, within)
-    return line
 
 
 def doing(command: str | None) -> str:

@@ -127,10 +127,10 @@ async def test_cancelling_ends_all_that_the_command_started(rig: Rig, path: str,
 async def test_what_a_command_leaves_in_the_background_does_not_keep_it(rig: Rig, path: str, tmp_path: Path) -> None:
     async with opened(rig, tmp_path) as bench:
         start = time.monotonic()
-        ran = await bench.client(Ssh, path).execute("sleep 30 & echo $!")
+        ran = await bench.client(Ssh, path).execute("sleep 30 & echo $!; (sleep 1; echo late) & exit 0")
         assert time.monotonic() - start < 15
         assert ran.status == 0
-        os.kill(int(ran.stdout), 9)
+        os.kill(int(ran.stdout.split()[0]), 9)
 
 
 @pytest.mark.machine

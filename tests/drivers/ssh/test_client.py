@@ -106,6 +106,12 @@ async def test_the_agent_has_the_keys(server: Sshd, monkeypatch: pytest.MonkeyPa
         subprocess.run(["ssh-add", "-q", server.key], check=True)
         async with client(config) as ssh:
             assert (await ssh.ready()).username == ME
+            with pytest.raises(BenchError, match="asks 'nobody' for a password or a key"):
+                await ssh.ready(login=SshLogin(username="nobody"))
+        (server.folder / "authorized").write_text("")
+        async with client(config) as ssh:
+            with pytest.raises(BenchError, match=f"refused the login of '{ME}' by the keys of the agent"):
+                await ssh.ready()
     finally:
         agent.kill()
         agent.wait()
@@ -276,6 +282,17 @@ async def test_old_algorithms_have_to_be_allowed(tmp_path: Path) -> None:
             assert error.value.help == "old ones have to be allowed: legacy: true"
         async with client({**server.config, "legacy": True}) as ssh:
             assert (await ssh.execute("echo in")).stdout == b"in\n"
+
+
+async def test_another_cipher_is_taken_first_and_one_that_is_none_is_refused(tmp_path: Path) -> None:
+    async with sshd(tmp_path, "LogLevel DEBUG") as server:
+        async with client({**server.config, "ciphers": "aes128-gcm@openssh.com"}) as ssh:
+            await ssh.ready()
+        assert "cipher: aes128-gcm@openssh.com" in (server.folder / "log").read_text()
+        async with client({**server.config, "ciphers": "rot13"}) as ssh:
+            with pytest.raises(BenchError, match=r"no SSH connection can be made like this: .*rot13") as error:
+                await ssh.ready(within=9)
+    assert error.value.blame == "config"
 
 
 def test_a_config_that_cannot_be_is_refused() -> None:

@@ -125,3 +125,14 @@ def test_a_bench_here_needs_no_exporter_and_says_who_was_not_let_in(tmp_path: Pa
         server.kill()
     assert done.returncode == 3
     assert f"the SSH server at '127.0.0.1:{server.port}' refused the login of 'root' by key" in done.stderr
+
+
+def test_an_error_in_the_benchs_file_shows_the_line_without_its_password(tmp_path: Path) -> None:
+    desk = Desk(
+        tmp_path, "export:\n  ssh: {{type: ssh.client, config: {{host: x, password: hun22-secret, hots_key: any}}}}\n"
+    )
+    done = desk.flow("device", "-e", "bench.yaml", "ssh", "true")
+    assert done.returncode == 2
+    assert "unknown key 'hots_key'" in done.stderr
+    assert f"password: {'*' * 12}, hots_key" in done.stderr
+    assert "hun22" not in done.stderr
