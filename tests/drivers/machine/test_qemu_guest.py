@@ -10,9 +10,11 @@ import pytest
 
 from flowrunner.errors import BenchError
 from flowrunner_drivers.machine._qemu.cables import Nic
+from flowrunner_drivers.machine._qemu.config import QemuConfig
+from flowrunner_drivers.machine._qemu.firmware import find_firmware
 from flowrunner_drivers.machine._qemu.wiring import meeting_place, plugged
 from tests.support.cloud import cloud, say, up
-from tests.support.machines import machine
+from tests.support.machines import machine, read_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.machine, pytest.mark.timeout(180)]
 
@@ -80,7 +82,7 @@ def test_a_segment_is_one_place_for_a_name_and_another_for_another() -> None:
 
 IN_NAMESPACE = """
 import anyio, sys
-from tests.support.machines import machine
+from tests.support.machines import machine, read_until
 async def main():
     qemu = machine(nics=[{"tap": "tapq"}])
     async with qemu.opened():
@@ -125,3 +127,44 @@ async def test_vsock_says_which_module_it_needs() -> None:
         assert "modprobe vhost_vsock" in (caught.value.help or "")
         with pytest.raises(BenchError, match="nobody is behind 'agent': the machine is off"):
             await qemu.children["agent"].address()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("arch", "firmware"),
+    [("arm", "qemu_arm/u-boot.bin"), ("riscv64", "qemu-riscv64/u-boot.bin"), ("aarch64", "qemu_arm64/u-boot.bin")],
+)
+async def test_machines_of_other_kinds_start_their_firmware(arch: str, firmware: str) -> None:
+    qemu = machine(arch=arch, mem="128M", default_partitions={"bios": f"/usr/lib/u-boot/{firmware}"})
+    async with qemu.opened(), qemu.children["console"].connect() as console:  # type: ignore[attr-defined]
+        await qemu.core.on()
+        assert b"U-Boot 20" in await read_until(console, b"stop autoboot", 60)
+        assert await qemu.children["vnc"].size() != (0, 0)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("config", "code"),
+    [
+        ({"arch": "x86_64", "firmware": "uefi"}, "OVMF_CODE_4M.fd"),
+        ({"arch": "x86_64", "firmware": "uefi", "machine": "pc"}, "OVMF_CODE_4M.fd"),
+        ({"arch": "x86_64", "firmware": "secure"}, "OVMF_CODE_4M.ms.fd"),
+        ({"arch": "aarch64", "firmware": "uefi"}, "AAVMF_CODE.fd"),
+        ({"arch": "aarch64", "firmware": "secure"}, "AAVMF_CODE.ms.fd"),
+    ],
+)
+def test_finds_the_firmware_that_the_system_describes(config: dict[str, str], code: str) -> None:
+    assert find_firmware(QemuConfig.model_validate(config)).code.name == code
+
+
+def test_a_firmware_that_is_not_installed_names_its_package() -> None:
+    with pytest.raises(
+        BenchError, match="no UEFI with Secure Boot for the machine pc of x86_64 is installed"
+    ) as caught:
+        find_firmware(QemuConfig(arch="x86_64", machine="pc", firmware="secure"))
+    assert "apt-get install ovmf" in (caught.value.help or "")
+
+
+async def test_secure_boot_firmware_starts() -> None:
+    qemu = machine(firmware="secure", mem="128M")
+    async with qemu.opened():
+        await qemu.core.on()
+        assert await qemu.state() == "running"
