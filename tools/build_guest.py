@@ -6,6 +6,8 @@ Everything comes from Debian packages, which are downloaded and unpacked, not in
     root.img        the disk: MBR, a FAT partition that boots, an ext4 partition with the system; sparse
     root.img.zst    the same, compressed
     root.img.bmap   its block map, as bmaptool understands it
+    vmlinuz         the kernel alone, which UEFI can start, too
+    cloud.gz        an initial RAM disk that is a whole machine: it looks for a cloud-init disk, and serves a page
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ FILES = HERE / "guest"
 KERNEL = "linux-image-cloud-amd64"
 PACKAGES = ("busybox-static", "syslinux", "mtools")
 MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk")
+CLOUD_MODULES = (*MODULES, "failover", "net_failover", "virtio_net", "cdrom", "isofs", "efivarfs", "evdev", "button")
 EPOCH = 1_700_000_000
 """Time stamp of everything in the image, so that the same packages give the same image."""
 
@@ -83,6 +86,8 @@ def build(folder: Path) -> None:
         packages = unpack(download(work / "debs"), work / "packages")
         image = assemble(packages, work, out / "root.img")
         (out / "root.img.bmap").write_text(bmap.describe(image))
+        shutil.copy(next(packages.glob("boot/vmlinuz-*")), out / "vmlinuz")
+        (out / "cloud.gz").write_bytes(gzip.compress(archive.newc(cloud(packages), EPOCH), mtime=EPOCH))
         with image.open("rb") as source, zstd.open(out / "root.img.zst", "wb", level=9) as target:
             shutil.copyfileobj(source, target, 1 << 20)
         out.rename(folder)
@@ -165,8 +170,6 @@ def assemble(packages: Path, work: Path, image: Path) -> Path:
 
 def ramdisk(packages: Path, busybox: Path) -> Mapping[str, archive.Entry]:
     """The initial RAM disk: busybox, the modules that the disk needs, and the script that goes on from there."""
-    found = {path.stem: path for path in packages.glob("lib/modules/*/kernel/drivers/**/virtio*.ko")}
-    modules = [found[name] for name in MODULES if name in found]
     applets = ("sh", "mount", "insmod", "usleep", "cat", "switch_root")
     return {
         "init": archive.file((FILES / "init").read_bytes(), 0o755),
@@ -174,8 +177,34 @@ def ramdisk(packages: Path, busybox: Path) -> Mapping[str, archive.Entry]:
         "dev/console": archive.console(),
         "bin/busybox": archive.file(busybox.read_bytes(), 0o755),
         **{f"bin/{name}": archive.link("busybox") for name in applets},
-        **{f"modules/{path.name}": archive.file(path.read_bytes()) for path in modules},
-        "modules/order": archive.file("".join(f"{path.name}\n" for path in modules).encode()),
+        **modules(packages, MODULES),
+    }
+
+
+def cloud(packages: Path) -> Mapping[str, archive.Entry]:
+    """A machine in memory: busybox under all its names, the modules of what it looks at, and what it does."""
+    busybox = next(path for path in packages.glob("**/bin/busybox") if path.is_file())
+    names = [name for name in run(str(busybox), "--list").split() if name != "busybox"]
+    power_button = b"#!/bin/sh\npoweroff -f\n"
+    return {
+        "init": archive.file((FILES / "cloud").read_bytes(), 0o755),
+        **{name: archive.folder() for name in ("bin", "dev", "proc", "sys", "seed", "www", "modules", "etc")},
+        **{name: archive.folder() for name in ("etc/acpi", "etc/acpi/PWRF")},
+        "etc/acpi/PWRF/00000080": archive.file(power_button, 0o755),
+        "dev/console": archive.console(),
+        "bin/busybox": archive.file(busybox.read_bytes(), 0o755),
+        **{f"bin/{name}": archive.link("busybox") for name in names},
+        **modules(packages, CLOUD_MODULES),
+    }
+
+
+def modules(packages: Path, names: Sequence[str]) -> Mapping[str, archive.Entry]:
+    """The kernel's modules of these names, as far as it has them, and the order in which they are loaded."""
+    found = {path.stem: path for path in packages.glob("lib/modules/*/kernel/**/*.ko")}
+    wanted = [found[name] for name in names if name in found]
+    return {
+        **{f"modules/{path.name}": archive.file(path.read_bytes()) for path in wanted},
+        "modules/order": archive.file("".join(f"{path.name}\n" for path in wanted).encode()),
     }
 
 

@@ -8,14 +8,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from flowrunner.interface import Interface, call
-from flowrunner.model import Seconds, Size
+from flowrunner.model import Seconds
 
 
 class SavedState(BaseModel):
-    """A state of the machine that was saved: how large its memory was, and when it was, in seconds since 1970."""
+    """A state of the machine that was saved: how many bytes it has, and when it was, in seconds since 1970."""
 
     name: str
-    size: Size
+    size: int
     at: float
 
 
@@ -76,13 +76,13 @@ class Machine(Interface):
 
     @call
     @abstractmethod
-    async def resize_disk(self, size: Size) -> None:
-        """Make the disk larger. The machine must be off."""
+    async def resize_disk(self, size: int) -> None:
+        """Make the disk `size` bytes large, more than it has. The machine must be off."""
 
     @call
     @abstractmethod
-    async def resize_memory(self, size: Size) -> None:
-        """Give the machine so much memory when it is powered on next."""
+    async def resize_memory(self, size: int) -> None:
+        """Give the machine `size` bytes of memory when it is powered on next."""
 
     @call
     @abstractmethod

@@ -11,7 +11,6 @@ from flowrunner.interface import Direct, client, offered
 from flowrunner.interfaces.machine import Machine, SavedState
 from flowrunner.interfaces.power import Power, PowerReading
 from flowrunner.interfaces.video import Video
-from flowrunner.model import Size
 
 
 def device(**parts: Driver[Any]) -> Device:
@@ -84,10 +83,10 @@ class EchoMachine(Driver[NoConfig], Machine, Video):
     async def delete(self, name: str) -> None:
         pass
 
-    async def resize_disk(self, size: Size) -> None:
+    async def resize_disk(self, size: int) -> None:
         pass
 
-    async def resize_memory(self, size: Size) -> None:
+    async def resize_memory(self, size: int) -> None:
         pass
 
     async def qmp(self, command: str, arguments: dict[str, Any] | None = None) -> Any:

@@ -77,11 +77,11 @@ class Qemu(Driver[QemuConfig], Machine):
     async def delete(self, name: str) -> None:
         await (await self.core.saves()).delete(name)
 
-    async def resize_disk(self, size: Size) -> None:
-        await self.core.resize(size)
+    async def resize_disk(self, size: int) -> None:
+        await self.core.resize(Size(size))
 
-    async def resize_memory(self, size: Size) -> None:
-        self.core.mem = size
+    async def resize_memory(self, size: int) -> None:
+        self.core.mem = Size(size)
 
     async def qmp(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
         return await self.core.execute(command, arguments)

@@ -39,5 +39,5 @@ class Save(Step):
     async def run(self, context: Context) -> SaveOutputs:
         machine = context.use(Machine)
         await machine.save(self.name)
-        size = next((state.size for state in await machine.saved() if state.name == self.name), Size(0))
-        return SaveOutputs(size=size)
+        size = next((state.size for state in await machine.saved() if state.name == self.name), 0)
+        return SaveOutputs(size=Size(size))

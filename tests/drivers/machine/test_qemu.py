@@ -289,7 +289,7 @@ KILLED = """
 import anyio, sys
 from tests.support.machines import machine
 async def main():
-    qemu = machine(disk_size="1MiB")
+    qemu = machine(disk_size="1MiB", tpm=True)
     async with qemu.opened():
         await qemu.children["power"].on()
         print(qemu.core._started.process.pid, qemu.core.folder, flush=True)
@@ -328,11 +328,13 @@ async def test_kill_9_of_the_parent_leaves_no_machine_and_the_next_one_sweeps_it
     pid, folder = parent.stdout.readline().split()
     child = psutil.Process(int(pid))
     assert "qemu-system" in child.name()
+    children = psutil.Process(parent.pid).children(recursive=True)
+    assert sorted(each.name() for each in children) == [child.name(), "swtpm"]
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    gone, alive = psutil.wait_procs([child], timeout=5)
-    assert (len(gone), alive) == (1, [])
+    gone, alive = psutil.wait_procs(children, timeout=5)
+    assert (len(gone), alive) == (2, [])
     assert Path(folder).is_dir()
     sweep(tmp_path)
     assert Path(folder).is_dir(), "a young folder may be somebody's"

@@ -9,7 +9,6 @@ import anyio
 
 from flowrunner.errors import BenchError, near
 from flowrunner.interfaces.machine import SavedState
-from flowrunner.model import Size
 
 Execute = Callable[[str, dict[str, Any] | None], Awaitable[Any]]
 LOOKS = (0.01, 0.25)
@@ -29,8 +28,7 @@ class Saves:
         nodes = await self._execute("query-named-block-nodes", {"flat": True})
         found = [s for n in nodes if n.get("node-name") == self._node for s in n["image"].get("snapshots", ())]
         states = [
-            SavedState(name=s["name"], size=Size(s["vm-state-size"]), at=s["date-sec"] + s["date-nsec"] / 1e9)
-            for s in found
+            SavedState(name=s["name"], size=s["vm-state-size"], at=s["date-sec"] + s["date-nsec"] / 1e9) for s in found
         ]
         return sorted(states, key=lambda state: state.at)
 
