@@ -12,7 +12,7 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 
 def test_every_gateway_gets_the_release(tmp_path: Path) -> None:
-    done = run(PIPELINES / "rollout.yaml", tmp_path, lab=PIPELINES / "fleet.yaml")
+    done = run(PIPELINES / "rollout.yaml", tmp_path, lab=PIPELINES / "fleet" / "lab.yaml")
     assert done.outcome == "passed"
     assert check(done.events, "update").state == "complete"
     (said,) = [event["message"] for event in done.of("log") if event["path"] == "report.log1"]
@@ -22,14 +22,14 @@ def test_every_gateway_gets_the_release(tmp_path: Path) -> None:
 def test_a_release_that_does_not_boot_is_taken_back(tmp_path: Path) -> None:
     folder = tmp_path / "pipelines"
     shutil.copytree(PIPELINES, folder)
-    lab = (folder / "fleet.yaml").read_text()
-    (folder / "fleet.yaml").write_text(
+    lab = (folder / "fleet" / "lab.yaml").read_text()
+    (folder / "fleet" / "lab.yaml").write_text(
         lab.replace(
             "gw-oslo-1: &oslo\n    labels: {product: gateway, site: oslo}\n    export: {board: {type: machine.virtual, config: {boot_time: 50ms}}}",
             "gw-oslo-1: &oslo\n    labels: {product: gateway, site: oslo}\n    export: {board: {type: machine.virtual, config: {boot_time: 50ms, boots: [panic]}}}",
         )
     )
-    done = run(folder / "rollout.yaml", tmp_path, lab=folder / "fleet.yaml")
+    done = run(folder / "rollout.yaml", tmp_path, lab=folder / "fleet" / "lab.yaml")
     assert done.outcome == "failed"
     seen = check(done.events, "update")
     assert seen.state == "rolled back"
