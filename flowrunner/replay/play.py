@@ -14,8 +14,9 @@ from flowrunner.engine.state import Options
 from flowrunner.model import Outcome, Secret
 from flowrunner.pipeline.plan import Plan
 from flowrunner.replay.clock import run_virtual
+from flowrunner.replay.divergence import Divergence
 from flowrunner.replay.lab import ReplayLab
-from flowrunner.replay.player import Divergence, Replay
+from flowrunner.replay.player import Replay
 from flowrunner.replay.tape import Tape
 
 

@@ -67,7 +67,7 @@ class Played:
         for event in self._replay.tape.answers[asked.number] if asked else ():
             if event["event"] == "left":
                 target = self._replay.tape.part(self._lease, self._path)
-                raise self._replay.diverged(f"more is asked of {words('call', target, method, arguments)}", None)
+                raise self._replay.diverged(f"more is asked of {words('call', target, method, arguments)}", asked)
             await self._due(event)
             if event["event"] == "end":
                 return
