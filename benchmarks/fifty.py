@@ -16,22 +16,24 @@ from benchmarks.harness import Row, flow
 
 MANY = 50
 TICKS = 16
+ALONE = 150
+"""Answers of each of many, and of one alone: both are enough for a percentile."""
 RATE = 11_520
 """Bytes a second that each console prints meanwhile: what a serial line at 115200 baud can carry."""
 
 PIECE = 0.05
 """Seconds between two pieces of that."""
 
-PIPELINE = f"""
+PIPELINE = """
 flow: 1
-devices: {{dut: {{selector: ""}}}}
+devices: {dut: {selector: ""}}
 steps:
-  - foreach: {list(range(TICKS))}
+  - foreach: TICKS
     group:
       - send: go
-      - expect: {{pattern: 'MARK \\d+', within: 60s}}
+      - expect: {pattern: 'MARK \\d+', within: 60s}
   - send: bye
-  - expect: {{pattern: the end, within: 60s}}
+  - expect: {pattern: the end, within: 60s}
 """
 
 BENCH = "export: {console: {type: console.serial, config: {url: 'socket://127.0.0.1:%d'}}}\n"
@@ -39,8 +41,8 @@ BENCH = "export: {console: {type: console.serial, config: {url: 'socket://127.0.
 
 def measure() -> Iterator[Row]:
     """From a line's last byte on its way to what the pipeline sends in answer: its match, its record, the next step."""
-    one = asyncio.run(_all(1))
-    many = asyncio.run(_all(MANY))
+    one = asyncio.run(_all(1, ALONE, (0.05, 0.15)))
+    many = asyncio.run(_all(MANY, TICKS, (1, 3)))
     yield Row("one pipeline: line to answer, p50", _percentile(one, 50), "ms")
     yield Row("one pipeline: line to answer, p99", _percentile(one, 99), "ms")
     yield Row(f"{MANY} pipelines at once: line to answer, p50", _percentile(many, 50), "ms")
@@ -57,6 +59,7 @@ class _FarEnd:
     """A console that prints all the time once it was asked, and answers `go` with a line some time later."""
 
     meeting: asyncio.Barrier
+    pause: tuple[float, float]
     sent: bytearray = field(default_factory=bytearray)
     delays: list[float] = field(default_factory=list)
     lost: int = 0
@@ -90,7 +93,7 @@ class _FarEnd:
     async def _answer(self, writer: asyncio.StreamWriter) -> None:
         if not self.delays:
             await self.meeting.wait()
-        await asyncio.sleep(random.uniform(1, 3))
+        await asyncio.sleep(random.uniform(*self.pause))
         self._write(writer, b"MARK %d\n" % len(self.delays))
         self._at = time.perf_counter()
 
@@ -106,13 +109,13 @@ class _FarEnd:
         writer.write(data)
 
 
-async def _all(count: int) -> list[_FarEnd]:
+async def _all(count: int, ticks: int, pause: tuple[float, float]) -> list[_FarEnd]:
     """Run so many pipelines beside each other; all of them have started before the first is asked anything."""
     with tempfile.TemporaryDirectory(dir=".cache") as name:
         folder = Path(name).resolve()
-        (folder / "p.yaml").write_text(PIPELINE)
+        (folder / "p.yaml").write_text(PIPELINE.replace("TICKS", str(list(range(ticks)))))
         meeting = asyncio.Barrier(count)
-        ends = [_FarEnd(meeting) for _ in range(count)]
+        ends = [_FarEnd(meeting, pause) for _ in range(count)]
         servers = [await asyncio.start_server(end.serve, "127.0.0.1", 0) for end in ends]
         processes = []
         for number, server in enumerate(servers):

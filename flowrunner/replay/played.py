@@ -126,7 +126,7 @@ class _Console:
     ) -> None:
         self._replay = replay
         self._timeline = timeline
-        self._lease = lease
+        self._name = name
         self._end = next((event for event in ending if event["event"] in ("over", "error")), None)
         last = float("inf") if self._end is None else self._end["t"]
         self._pieces = deque(piece for piece in replay.tape.pieces(name) if start <= piece[0] <= last)
@@ -152,7 +152,7 @@ class _Console:
         await self._timeline.until(t)
 
     async def send(self, data: bytes, /) -> None:
-        sending = self._replay.sending[self._lease]
+        sending = self._replay.sending[self._name]
         if sending:
             asked = sending.popleft()
             await self._timeline.arrive(asked.t)

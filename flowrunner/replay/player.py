@@ -41,8 +41,8 @@ class Replay:
         """The same with both outcomes: now and then."""
         self.seconds = 0.0
         """How long it took on its own clock."""
-        self.sending: dict[int, deque[Asked]] = defaultdict(deque)
-        """What was compared and is about to be sent, by the lease."""
+        self.sending: dict[str, deque[Asked]] = defaultdict(deque)
+        """What was compared and is about to be sent, by the name that the console had then."""
         self._run: Run | None = None
         self.numbers: dict[int, int] = {}
         """The numbers of leases by the ids of their objects."""
@@ -84,7 +84,7 @@ class Replay:
         number, then = self._consoles[console]
         asked = self.match("send", number, then, text, None)
         if asked:
-            self.sending[number].append(asked)
+            self.sending[then].append(asked)
 
     def now(self, now: Duration) -> Duration:
         seen = self._clock.get(CURRENT.get())
@@ -124,9 +124,9 @@ class Replay:
             Diverged: something else was asked then.
         """
         path = CURRENT.get()
+        if not path and self.run.body.reason:
+            return None
         if self.divergence:
-            if not path:
-                return None
             raise Diverged(self.divergence.what, code="diverged")
         ahead: list[Asked] = []
         for asked in self._left(own=not path):
