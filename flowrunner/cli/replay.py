@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from flowrunner.cli.common import (
+    EXIT_ERRORED,
     EXIT_USAGE,
     Format,
     FormatOption,
@@ -22,13 +23,13 @@ from flowrunner.cli.common import (
     pairs,
     reporting,
 )
+from flowrunner.cli.soak import reported
 from flowrunner.pipeline.compiler import compile
 from flowrunner.replay.again import environment_of, pipeline_of
 from flowrunner.replay.play import Player
 from flowrunner.replay.tape import Tape
 from flowrunner.report.display import display
 from flowrunner.report.runs import resolve_run
-from flowrunner.report.writer import write_reports
 
 
 def replay(
@@ -62,7 +63,9 @@ def replay(
         start = time.monotonic()
         with display(player.runner.folder, plain=plain, console=console, sources=compiled.plan.sources) as listener:
             played = player.play([listener], speed=speed)
-            write_reports(played.finished.folder)
+            unwritten = reported(played.finished)
     for line in played.words(time.monotonic() - start):
         typer.echo(line)
-    raise typer.Exit(EXIT_USAGE if played.unanswered else played.finished.exit)
+    if unwritten:
+        typer.echo(unwritten, err=True)
+    raise typer.Exit(EXIT_USAGE if played.unanswered else played.finished.exit or (EXIT_ERRORED if unwritten else 0))

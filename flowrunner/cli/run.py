@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import platform
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -36,6 +35,7 @@ from flowrunner.cli.common import (
     reporting,
 )
 from flowrunner.cli.reach import Authority, Insecure, Passphrase, PassphraseFile, Pin, ServerName, access
+from flowrunner.cli.soak import reported, soak
 from flowrunner.engine.fitting import check_lab
 from flowrunner.engine.run import Finished, Runner
 from flowrunner.engine.state import Options
@@ -43,14 +43,10 @@ from flowrunner.lab.discover import discover
 from flowrunner.lab.flock import lock_folder
 from flowrunner.lab.static import StaticLab
 from flowrunner.lab.turns import Turns
-from flowrunner.model import Outcome
 from flowrunner.pipeline.compiler import Compiled, compile
 from flowrunner.pipeline.select import Selection, select
 from flowrunner.replay.recorder import Recorder
 from flowrunner.report.display import display
-from flowrunner.report.soak import Soak
-from flowrunner.report.summary import summarize_folder
-from flowrunner.report.writer import write_reports
 
 EXIT_CANCELED = 4
 
@@ -124,40 +120,13 @@ def run(
             return Runner(compiled.plan, compiled.secrets, bench, runs, how())
 
         if repeat is not None or until_failure:
-            work = partial(_soak, runner, bench, compiled, runs, most=repeat, until_failure=until_failure)
+            ready = partial(_ready, bench=bench, compiled=compiled)
+            work = partial(soak, runner, ready, runs, most=repeat, until_failure=until_failure)
             raise typer.Exit(anyio.run(work))
         finished, unwritten = anyio.run(partial(execute, runner(), bench, compiled, plain=plain, console=console))
     if unwritten:
         typer.echo(unwritten, err=True)
     raise typer.Exit(finished.exit or (EXIT_ERRORED if unwritten else 0))
-
-
-async def _soak(
-    runner: Callable[[], Runner], bench: StaticLab, compiled: Compiled, runs: Path, *, most: int | None,
-    until_failure: bool,
-) -> int:  # fmt: skip
-    """Run it again and again, a line for each; returns the exit status of all of them together."""
-    soak = Soak()
-    one = runner()
-    record = runs / f"soak-{one.id}.json"
-    await _ready(one, bench, compiled)
-    for number in itertools.count(1):
-        finished = await one.run()
-        unwritten = _write_reports(finished)
-        if unwritten:
-            typer.echo(unwritten, err=True)
-        found = soak.add(summarize_folder(finished.folder), finished.folder)
-        typer.echo(f"{number:>6}  {found.outcome:<8}  {found.seconds:8.1f}s  {found.id}  {found.why or ''}".rstrip())
-        soak.write(record)
-        bad = finished.exit and (until_failure or finished.result.outcome is Outcome.CANCELED)
-        if bad or number == most:
-            break
-        one = runner()
-        await _ready(one, bench, compiled)
-    for line in soak.lines():
-        typer.echo(line)
-    typer.echo(f"all of it in {record}")
-    return soak.exit
 
 
 def _words(text: str | None) -> list[str]:
@@ -204,7 +173,7 @@ async def execute(
     with display(runner.folder, plain=plain, console=console, sources=texts, earlier=past) as listener:
         with asking(runner.folder) as ask:
             finished = await runner.run([ask, listener])
-        return finished, _write_reports(finished)
+        return finished, reported(finished)
 
 
 async def _ready(runner: Runner, bench: StaticLab, compiled: Compiled) -> None:
@@ -247,12 +216,3 @@ def _leave(runner: Runner) -> None:
     writer.start()
     writer.join(0.5)  # a terminal that takes nothing must not keep us
     os._exit(EXIT_CANCELED)
-
-
-def _write_reports(finished: Finished) -> str | None:
-    """Write the reports of a run; returns what went wrong."""
-    try:
-        write_reports(finished.folder)
-    except OSError as error:
-        return f"the reports could not be written to {finished.folder}: {error.strerror}"
-    return None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from flowrunner.errors import PipelineError, PipelineErrors, Span, near
-from flowrunner.expressions import Expression
-from flowrunner.pipeline.plan import Background, Barrier, Block, Call, Job, Node, Plan, Scope, StepNode, within
+from flowrunner.errors import PipelineError, PipelineErrors, near
+from flowrunner.pipeline.needed import NodePlace, missing, trimmed
+from flowrunner.pipeline.plan import Barrier, Block, Job, Node, Plan, Scope, within
 
 ALWAYS = "always"
 """A step with this tag runs whatever --tags says."""
@@ -43,32 +42,10 @@ def address(path: str) -> str:
 
 
 @dataclass(slots=True)
-class _Place:
-    """A node with what surrounds it: `after` says that it is in `rescue`, `finally` or `between`."""
-
-    node: Node
-    above: tuple[Node, ...]
-    after: bool
-
-    @property
-    def leaf(self) -> bool:
-        return not isinstance(self.node, Block | Barrier)
-
-    @property
-    def tags(self) -> set[str]:
-        return {tag for node in (*self.above, self.node) for tag in node.tags}
-
-    @property
-    def names(self) -> str:
-        """The path of the job or the call whose ids it sees."""
-        return next((node.path for node in reversed(self.above) if isinstance(node, Job | Call)), "")
-
-
-@dataclass(slots=True)
 class _Selector:
     plan: Plan
     selection: Selection
-    places: dict[str, _Place] = field(default_factory=dict)
+    places: dict[str, NodePlace] = field(default_factory=dict)
 
     def left_out(self) -> dict[str, str]:
         """The paths of all that does not run, each with the reason."""
@@ -87,13 +64,13 @@ class _Selector:
             self._add(node, above, after=after or node not in body)
 
     def _add(self, node: Node, above: tuple[Node, ...], *, after: bool) -> None:
-        self.places[node.path] = _Place(node, above, after)
+        self.places[node.path] = NodePlace(node, above, after)
         if isinstance(node, Block):
             self._collect(node.scope, (*above, node), after=after)
         for child in node.retry.between if node.retry else ():
             self._add(child, (*above, node), after=True)
 
-    def _why(self, place: _Place) -> str | None:
+    def _why(self, place: NodePlace) -> str | None:
         """Why a step does not run; None when it does. What comes after a body belongs to it, but for --skip-tags."""
         selection, tags = self.selection, place.tags
         if self._hit(selection.skip_tags, tags):
@@ -115,7 +92,7 @@ class _Selector:
                 raise PipelineError(f"no step has the tag '{tag}'", code="selection", help=near(tag, known))
         return bool(tags.intersection(wanted))
 
-    def _named(self, name: str) -> _Place:
+    def _named(self, name: str) -> NodePlace:
         """The node that the user means: by its path, or by its id or the end of its path when only one has it."""
         wanted = address(name)
         if wanted in self.places:
@@ -128,10 +105,10 @@ class _Selector:
         advice = " or ".join(choices) if found else near(wanted, choices)
         raise PipelineError(what, code="selection", help=advice)
 
-    def _inside(self, place: _Place, chosen: _Place) -> bool:
+    def _inside(self, place: NodePlace, chosen: NodePlace) -> bool:
         return chosen.node in (*place.above, place.node)
 
-    def _before(self, place: _Place, first: _Place) -> bool:
+    def _before(self, place: NodePlace, first: NodePlace) -> bool:
         """Whether a step is over when `first` begins."""
         mine, theirs = (*place.above, place.node), (*first.above, first.node)
         for one, other in zip(mine, theirs, strict=False):
@@ -188,74 +165,10 @@ def select(plan: Plan, selection: Selection) -> tuple[Plan, dict[str, str]]:
         left_out = selector.left_out()
     except PipelineError as error:
         raise PipelineErrors([error], plan.sources) from error
-    errors = [error for place in selector.places.values() for error in _missing(place, selector.places, left_out)]
+    errors = [error for place in selector.places.values() for error in missing(place, selector.places, left_out)]
     if errors:
         raise PipelineErrors({str(error): error for error in errors}.values(), plan.sources)
-    return replace(plan, scope=_trimmed(plan.scope, "", selector.places, left_out)), left_out
-
-
-def _missing(place: _Place, places: Mapping[str, _Place], left_out: Mapping[str, str]) -> Iterator[PipelineError]:
-    if place.node.path in left_out:
-        return
-    for name, where in _references(place.node):
-        source = _source(name, place.names, places)
-        if source is not None and source in left_out:
-            yield PipelineError(
-                f"'{place.node.path}' needs {name}, and '{source}' is left out by {left_out[source]}",
-                code="selection", where=where, help=f"let '{source}' run as well, or leave '{place.node.path}' out",
-            )  # fmt: skip
-
-
-def _source(name: str, names: str, places: Mapping[str, _Place]) -> str | None:
-    """The path of the step or the job whose outputs `name` is about."""
-    words = name.split(".")
-    if len(words) < 3 or words[0] not in ("steps", "needs") or words[2] != "outputs":
-        return None
-    if words[0] == "needs":
-        return words[1]
-    return next((p for p, place in places.items() if place.node.id == words[1] and place.names == names), None)
-
-
-def _references(node: Node) -> Iterator[tuple[str, Span]]:
-    values: list[Any] = [node.condition, node.timeout, node.foreach, node.idle_timeout]
-    if isinstance(node, StepNode | Call):
-        values.append(node.values)
-    if isinstance(node, Background):
-        values += [node.body.values, node.ready.within if node.ready else None]
-    if isinstance(node, Block):
-        scope = node.scope
-        values += [scope.timeout, scope.finally_timeout, scope.queue_timeout, *(one.late for one in scope.devices)]
-    yield from _inside(values)
-
-
-def _inside(value: Any) -> Iterator[tuple[str, Span]]:
-    if isinstance(value, Expression):
-        yield from value.references
-    elif isinstance(value, Mapping):
-        yield from _inside(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _inside(item)
-
-
-def _trimmed(scope: Scope, names: str, places: Mapping[str, _Place], left_out: Mapping[str, str]) -> Scope:
-    """`scope` without the outputs that nothing gives."""
-
-    def node(one: Node) -> Any:
-        if not isinstance(one, Block):
-            return one
-        inner = one.path if isinstance(one, Job | Call) else names
-        return replace(one, scope=_trimmed(one.scope, inner, places, left_out))
-
-    outputs = {
-        name: value
-        for name, value in scope.outputs.items()
-        if not any(_source(reference, names, places) in left_out for reference, _ in _inside(value))
-    }
-    return replace(
-        scope, outputs=outputs, jobs=tuple(map(node, scope.jobs)), branches=tuple(map(node, scope.branches)),
-        steps=tuple(map(node, scope.steps)), rescue=tuple(map(node, scope.rescue)), last=tuple(map(node, scope.last)),
-    )  # fmt: skip
+    return replace(plan, scope=trimmed(plan.scope, "", selector.places, left_out)), left_out
 
 
 def _is_branch(node: Node) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from flowrunner.engine.state import Options
 from flowrunner.model import Outcome, Secret
 from flowrunner.pipeline.plan import Plan
 from flowrunner.replay.clock import run_virtual
+from flowrunner.replay.divergence import Divergence
 from flowrunner.replay.lab import ReplayLab
-from flowrunner.replay.player import Divergence, Replay
+from flowrunner.replay.player import Replay
 from flowrunner.replay.tape import Tape
 
 
@@ -71,11 +73,18 @@ class Player:
         )  # fmt: skip
         self.runner = Runner(plan, secrets, lab, runs, options)
 
+    def _leave(self, number: signal.Signals) -> None:
+        """End at once: there is nothing to be cleaned up."""
+        self.runner.cancel(number.name)
+        self.runner.cancel(number.name)
+
     def play(self, listeners: Sequence[Listener] = (), *, speed: float | None = None) -> Played:
         """Run the pipeline against the recording, `speed` times as fast as then, or as fast as can be."""
 
         async def run() -> Finished:
             loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self._leave, number)
             for event in self._tape.journal:
                 if event["event"] == "cancel.requested":
                     loop.call_at(event["t"], self.runner.cancel, event["by"])

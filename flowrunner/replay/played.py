@@ -18,7 +18,7 @@ from flowrunner.replay.asked import Asked, words
 from flowrunner.replay.player import Replay
 from flowrunner.replay.store import load_value
 from flowrunner.replay.timeline import Timeline
-from flowrunner.replay.values import Content, answer_type, plain
+from flowrunner.replay.values import Content, answer_type, plain, unpacked
 
 _BROKEN = {each.__name__: each for each in (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError)}
 
@@ -65,9 +65,9 @@ class Played:
     async def _iterate(self, method: str, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         asked = await self._asked(method, arguments)
         for event in self._replay.tape.answers[asked.number] if asked else ():
-            if event["event"] == "left":
+            if event["event"] == "enough":
                 target = self._replay.tape.part(self._lease, self._path)
-                raise self._replay.diverged(f"more is asked of {words('call', target, method, arguments)}", None)
+                raise self._replay.diverged(f"more is asked of {words('call', target, method, arguments)}", asked)
             await self._due(event)
             if event["event"] == "end":
                 return
@@ -115,7 +115,7 @@ class Played:
         data, value = load_value(self._replay.tape.folder, dict(event))
         if data is not None:
             return data
-        return None if value is None else answer_type(self._interfaces, method).validate_python(value)
+        return None if value is None else answer_type(self._interfaces, method).validate_python(unpacked(value))
 
 
 class _Console:
@@ -126,7 +126,7 @@ class _Console:
     ) -> None:
         self._replay = replay
         self._timeline = timeline
-        self._lease = lease
+        self._name = name
         self._end = next((event for event in ending if event["event"] in ("over", "error")), None)
         last = float("inf") if self._end is None else self._end["t"]
         self._pieces = deque(piece for piece in replay.tape.pieces(name) if start <= piece[0] <= last)
@@ -152,7 +152,7 @@ class _Console:
         await self._timeline.until(t)
 
     async def send(self, data: bytes, /) -> None:
-        sending = self._replay.sending[self._lease]
+        sending = self._replay.sending[self._name]
         if sending:
             asked = sending.popleft()
             await self._timeline.arrive(asked.t)

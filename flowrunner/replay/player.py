@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, cast, get_args
+from collections.abc import Iterator
+from typing import Any
 
 from flowrunner.device import Device
 from flowrunner.engine.lab import Lease
@@ -15,10 +13,11 @@ from flowrunner.engine.lines import Event
 from flowrunner.engine.result import Result
 from flowrunner.engine.state import Run
 from flowrunner.engine.witness import CURRENT
-from flowrunner.errors import ExpectationError, PipelineError
-from flowrunner.model import Duration, Outcome, Size
+from flowrunner.model import Duration, Outcome
 from flowrunner.replay.asked import Asked, contrast, words
+from flowrunner.replay.divergence import Diverged, Divergence
 from flowrunner.replay.recorder import parameters
+from flowrunner.replay.taken import ended, tell_again
 from flowrunner.replay.tape import Tape
 from flowrunner.replay.timeline import Timeline
 from flowrunner.step import Context, Outputs, Step
@@ -27,38 +26,6 @@ NEAR = 0.25
 """Seconds within which a step is the one that went by that path when it was recorded."""
 
 _BAD = ("failed", "errored", "canceled")
-
-
-class Diverged(PipelineError):
-    """The pipeline asked something else than was asked when this was recorded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Divergence:
-    """The first difference: what the step at `path` does `now`, and what was done `then` by which step at what time.
-
-    `astray` is the step that had ended in another way before, so that another way was to be expected.
-    """
-
-    path: str
-    now: str
-    then: str | None
-    then_path: str | None
-    then_t: float
-    then_where: str | None
-    astray: str | None
-
-    @property
-    def what(self) -> str:
-        """In one sentence."""
-        return f"the replay diverges here: now {self.now}; then {self.then or 'the recording ends'}"
-
-    def lines(self) -> Iterator[str]:
-        """Both sides, one below the other."""
-        yield f"diverged{f' at {self.path!r}' if self.path else ''}"
-        yield f"  now   {self.now}"
-        place = f"   step {self.then_path!r}, {self.then_where}, at {self.then_t:.3f}s" if self.then_path else ""
-        yield f"  then  {self.then or 'the recording ends'}{place}"
 
 
 class Replay:
@@ -74,8 +41,8 @@ class Replay:
         """The same with both outcomes: now and then."""
         self.seconds = 0.0
         """How long it took on its own clock."""
-        self.sending: dict[int, deque[Asked]] = defaultdict(deque)
-        """What was compared and is about to be sent, by the lease."""
+        self.sending: dict[str, deque[Asked]] = defaultdict(deque)
+        """What was compared and is about to be sent, by the name that the console had then."""
         self._run: Run | None = None
         self.numbers: dict[int, int] = {}
         """The numbers of leases by the ids of their objects."""
@@ -117,7 +84,7 @@ class Replay:
         number, then = self._consoles[console]
         asked = self.match("send", number, then, text, None)
         if asked:
-            self.sending[number].append(asked)
+            self.sending[then].append(asked)
 
     def now(self, now: Duration) -> Duration:
         seen = self._clock.get(CURRENT.get())
@@ -143,12 +110,12 @@ class Replay:
         for event in self.tape.journal:
             if event.get("path") == asked.path and asked.t <= event["t"] <= end:
                 await self._outside.until(event["t"])
-                self._again(event, context)
+                tell_again(event, self.tape.folder, context)
         if ending is None or ending["outcome"] == "canceled":
             await asyncio.Event().wait()
         assert ending
         await self._outside.until(end)
-        return _ended(step, ending)
+        return ended(step, ending)
 
     def match(self, kind: str, lease: int | None, target: str, method: str, arguments: Any) -> Asked | None:
         """The place of this question in the recording; None for what the engine asks by itself and did not ask then.
@@ -157,9 +124,9 @@ class Replay:
             Diverged: something else was asked then.
         """
         path = CURRENT.get()
+        if not path and self.run.body.reason:
+            return None
         if self.divergence:
-            if not path:
-                return None
             raise Diverged(self.divergence.what, code="diverged")
         ahead: list[Asked] = []
         for asked in self._left(own=not path):
@@ -258,44 +225,3 @@ class Replay:
         if then is not None and now != then and (now in _BAD or then in _BAD):
             self.astray = str(event["path"])
             self.other = self.astray, now, then
-
-    def _again(self, event: Event, context: Context) -> None:
-        """Tell the context what the step told it then."""
-        match event["event"]:
-            case "output":
-                context.output(event["text"].encode("utf-8", "surrogateescape"), stream=event["stream"])
-            case "log":
-                context.log(event["message"], level=event["level"])
-            case "measurement":
-                context.measurement(_without(event))
-            case "artifact":
-                source = (self.tape.folder / event["file"]).resolve()
-                if source.is_file() and source.is_relative_to(self.tape.folder.resolve()):
-                    shutil.copyfile(source, context.artifact(event["name"], title=event["title"]))
-            case _:
-                pass
-
-
-def _without(event: Event) -> dict[str, Any]:
-    return {key: value for key, value in event.items() if key not in ("n", "t", "event", "path", "crc")}
-
-
-def _ended(step: Step, ending: Mapping[str, Any]) -> Outputs | None:
-    """End as the step did then."""
-    if ending["outcome"] != "passed":
-        raise ExpectationError(
-            ending.get("message") or "it did not pass then", cause=cast("Any", ending.get("cause") or "unmet"),
-            outcome=ending["outcome"], blame=ending.get("blame"), said=ending.get("said"), help=ending.get("help"),
-        )  # fmt: skip
-    model = type(step).outputs_model()
-    return model.model_validate(_typed(model, ending["outputs"])) if model else None
-
-
-def _typed(model: type[Outputs], outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """`outputs` of the journal, which has durations and sizes as numbers, as `model` takes them."""
-    found = dict(outputs)
-    for name, value in outputs.items():
-        declared = model.model_fields[name].annotation if name in model.model_fields else None
-        kind = next((k for k in (declared, *get_args(declared)) if k in (Duration, Size)), None)
-        found[name] = kind(value) if kind is not None and value is not None else value
-    return found

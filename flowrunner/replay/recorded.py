@@ -53,7 +53,7 @@ class Recorded:
                 yield value
             self._store.write("end", of=number)
         except GeneratorExit:
-            self._store.write("left", of=number)
+            self._store.write("enough", of=number)
             raise
         except BaseException as error:
             self._failed(number, error)

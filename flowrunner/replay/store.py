@@ -14,7 +14,7 @@ from flowrunner.engine.lines import seal
 from flowrunner.engine.mask import Masker
 from flowrunner.errors import BenchError
 from flowrunner.model import Duration
-from flowrunner.replay.values import digest, jsonable
+from flowrunner.replay.values import digest, packed
 
 FILE = "recording.jsonl"
 BLOBS = "recording"
@@ -78,7 +78,7 @@ class Store:
         if isinstance(value, bytes | bytearray | memoryview):
             data, kind = self._masker.stars(bytes(value)), "base64"
         else:
-            found = self._masker.data(jsonable(value))
+            found = self._masker.data(packed(value))
             data, kind = json.dumps(found, ensure_ascii=False).encode("utf-8", "surrogatepass"), "value"
             if len(data) <= INLINE:
                 return {"value": found}

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from flowrunner.interface import Interface
@@ -58,6 +58,35 @@ def _large(data: bytes) -> dict[str, Any]:
     return {"size": len(data), "sha256": digest(data)}
 
 
+def packed(value: Any) -> Any:
+    """An answer as plain data, from which `unpacked` and its type make it again."""
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case bytes() | bytearray() | memoryview():
+            return {_BYTES: base64.b64encode(bytes(value)).decode()}
+        case BaseModel():
+            return packed(value.model_dump())
+        case Mapping():
+            return {str(key): packed(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [packed(item) for item in value]
+        case _:
+            return jsonable(value)
+
+
+def unpacked(value: Any) -> Any:
+    """What was `packed`, with its bytes."""
+    if isinstance(value, dict):
+        if value.keys() == {_BYTES}:
+            return base64.b64decode(value[_BYTES])
+        return {key: unpacked(item) for key, item in value.items()}
+    return [unpacked(item) for item in value] if isinstance(value, list) else value
+
+
+_BYTES = "$bytes"
+
+
 class Content:
     """Content on its way to a driver: counted and summed up as it passes."""
 
@@ -85,5 +114,4 @@ def answer_type(interfaces: tuple[type[Interface], ...], method: str) -> TypeAda
     declared = get_type_hints(found).get("return", Any) if found else Any
     if found is not None and not inspect.iscoroutinefunction(inspect.unwrap(found)):
         declared = next(iter(get_args(declared)), Any)
-    own = isinstance(declared, type) and hasattr(declared, "model_fields")
-    return TypeAdapter(declared) if own else TypeAdapter(declared, config=ConfigDict(val_json_bytes="base64"))
+    return TypeAdapter(declared)

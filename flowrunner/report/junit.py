@@ -142,6 +142,8 @@ def _run_facts(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "canceled", summary.counts.canceled or None
     for name in ("id", "file", "plan", "version", "wall", "host", "user", "lab", "python", "platform"):
         yield name, summary.facts.get(name)
+    yield "partial", summary.facts.get("partial")
+    yield "replay", dict(summary.facts.get("replay") or {}).get("run")
     for name, value in (summary.facts.get("inputs") or {}).items():
         yield f"input.{name}", value
     for lease in summary.leases:
