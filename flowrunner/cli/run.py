@@ -9,7 +9,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +33,10 @@ from flowrunner.cli.common import (
     pairs,
     reporting,
 )
+from flowrunner.cli.parts import After, Durations, Ending, Jobs, Shard, chosen, needs_of
 from flowrunner.cli.reach import Authority, Insecure, Passphrase, PassphraseFile, Pin, ServerName, access
+from flowrunner.cli.telling import CiOption, tell_about
+from flowrunner.engine.chosen import Chosen
 from flowrunner.engine.fitting import check_lab
 from flowrunner.engine.run import Finished, Runner
 from flowrunner.engine.state import Options
@@ -41,10 +45,13 @@ from flowrunner.lab.flock import lock_folder
 from flowrunner.lab.static import StaticLab
 from flowrunner.lab.turns import Turns
 from flowrunner.pipeline.compiler import Compiled, compile
-from flowrunner.report.display import display
+from flowrunner.report.display import Listener, display
+from flowrunner.report.tell.surroundings import System, surroundings
 from flowrunner.report.writer import write_reports
 
 EXIT_CANCELED = 4
+
+Display = Callable[..., AbstractContextManager[Listener]]
 
 
 def run(
@@ -61,32 +68,42 @@ def run(
     passphrase: Passphrase = None,
     passphrase_file: PassphraseFile = None,
     runs: RunsFolder = Path("runs"),
+    job: Jobs = None,
+    ending: Ending = False,
+    after: After = None,
+    shard: Shard = None,
+    durations: Durations = None,
     update_snapshots: Annotated[
         bool, typer.Option("--update-snapshots", help="Write goldens from what is seen, instead of comparing")
     ] = False,
     fsync: Annotated[bool, typer.Option(help="Make each journal entry durable before going on")] = True,
     plain: Annotated[bool, typer.Option("--plain", help="Plain lines also on a terminal")] = False,
     console: Annotated[bool, typer.Option("--console", help="Show all console output", envvar="FLOW_CONSOLE")] = False,
+    ci: CiOption = System.AUTO,
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Run a pipeline.
 
     Exit status: 0 passed, 1 failed (the product), 2 cannot run as written, 3 errored (the lab), 4 canceled.
     """
+    around = surroundings(ci, os.environ)
     with reporting(format):
         compiled = compile(
             pipeline, inputs=pairs(input), inputs_file=inputs_file, environment=os.environ, secrets_file=secrets_file
         )
         for warning in compiled.warnings:
             typer.echo(f"warning: {warning}", err=True)
+        part = chosen(compiled.plan, job or (), ending, after or (), shard, durations)
         said = access(tls_ca, tls_pin, tls_server_name, insecure, passphrase_file, passphrase)
         bench = discover(pipeline, lab=lab, exporters=exporter or (), environment=os.environ, access=said)
         options = Options(
-            update_snapshots=update_snapshots, ci=bool(os.environ.get("CI")), fsync=fsync, environment=dict(os.environ),
-            hidden=bench.secrets, facts=_facts(bench), turn=Turns(partial(lock_folder, os.environ)),
+            update_snapshots=update_snapshots, ci=bool(around.get("CI")), fsync=fsync, environment=dict(os.environ),
+            hidden=bench.secrets, facts=_facts(bench), turn=Turns(partial(lock_folder, os.environ)), chosen=part,
         )  # fmt: skip
         runner = Runner(compiled.plan, compiled.secrets, bench, runs, options)
-        finished, unwritten = anyio.run(partial(_run, runner, bench, compiled, plain=plain, console=console))
+        show = partial(display, plain=plain, console=console, environment=around)
+        finished, unwritten = anyio.run(partial(_run, runner, bench, compiled, part, show))
+        unwritten = unwritten or tell_about(finished.folder, around)
     if unwritten:
         typer.echo(unwritten, err=True)
     raise typer.Exit(finished.exit or (EXIT_ERRORED if unwritten else 0))
@@ -110,10 +127,11 @@ def argv(words: Sequence[str]) -> list[str]:
 
 
 async def _run(
-    runner: Runner, bench: StaticLab, compiled: Compiled, *, plain: bool, console: bool
+    runner: Runner, bench: StaticLab, compiled: Compiled, part: Chosen | None, show: Display
 ) -> tuple[Finished, str | None]:
     """Check that the lab has what the plan needs, run it, write the reports; returns what went wrong with those too."""
-    requests = tuple(compiled.plan.requests())
+    needed = needs_of(compiled.plan, part)
+    requests = tuple(needed.requests())
     looking = asyncio.ensure_future(bench.look(requests))
     _obey_signals(runner, looking)
     await asyncio.wait((looking,))
@@ -121,8 +139,8 @@ async def _run(
         typer.echo("canceled while the exporters were asked what they have", err=True)
         raise typer.Exit(EXIT_CANCELED)
     looking.result()
-    check_lab(bench, compiled.plan)
-    with display(runner.folder, plain=plain, console=console, sources=compiled.plan.sources) as listener:
+    check_lab(bench, needed)
+    with show(runner.folder, sources=compiled.plan.sources) as listener:
         finished = await runner.run([listener])
         return finished, _write_reports(finished)
 

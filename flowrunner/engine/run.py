@@ -115,7 +115,7 @@ class Runner:
         run.journal.write(
             "run.started", durable=True, id=self.id, pipeline=self._plan.name, file=str(self._plan.file),
             plan=self._plan.digest, version=__version__, wall=wall.isoformat(), cwd=str(Path.cwd()), pid=os.getpid(),
-            inputs=dict(self._plan.inputs), ci=self._options.ci, **self._options.facts,
+            inputs=dict(self._plan.inputs), ci=self._options.ci, **_part(self._options), **self._options.facts,
         )  # fmt: skip
         fixed: dict[str, Any] = {
             "inputs": dict(self._plan.inputs),
@@ -124,7 +124,8 @@ class Runner:
             "run": {"id": self.id, "dir": str(self.folder), "started": wall.isoformat()},
         }
         site = Site(frame=Frame(fixed), halt=run.body, held={})
-        result = await run_scope(run, site, self._plan.scope, "")
+        chosen = self._options.chosen
+        result = await run_scope(run, site, chosen.scope(self._plan.scope) if chosen else self._plan.scope, "")
         if result.outputs:
             run.journal.write("outputs", values=dict(result.outputs))
         exit = EXIT[result.outcome]
@@ -133,6 +134,11 @@ class Runner:
             "run.finished", durable=True, outcome=result.outcome.value, exit=exit, seconds=run.clock.now(), cause=cause
         )
         return Finished(self.id, self.folder, result, exit)
+
+
+def _part(options: Options) -> dict[str, Any]:
+    """The facts of a run that does only a part of the plan."""
+    return {"part": {"jobs": options.chosen.names, "ending": options.chosen.ending}} if options.chosen else {}
 
 
 def new_id() -> str:

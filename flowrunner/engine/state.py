@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from flowrunner.engine.chosen import Chosen
 from flowrunner.engine.clock import Clock
 from flowrunner.engine.halt import Halt
 from flowrunner.engine.journal import JobJournal, Journal
@@ -32,7 +33,8 @@ Turn = Callable[[str, str, Callable[[str, int], None]], AbstractAsyncContextMana
 class Options:
     """How a run is to be done. `facts` go into the journal's first line; `hidden` are masked as secrets are.
 
-    `turn` keeps concurrency groups apart from those of other runs; without it only those of this run count.
+    `turn` keeps concurrency groups apart from those of other runs; without it only those of this run count. With
+    `chosen` only a part of the jobs is run.
     """
 
     update_snapshots: bool = False
@@ -42,6 +44,7 @@ class Options:
     hidden: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     turn: Turn | None = None
+    chosen: Chosen | None = None
 
 
 @dataclass(slots=True, kw_only=True)
