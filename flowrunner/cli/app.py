@@ -20,6 +20,7 @@ COMMANDS = {
     "device": "Use a device by hand: power, console, flash",
     "runs": "List the runs of this folder",
     "report": "Write the reports of a run again, print its summary, or join runs",
+    "lsp": "Serve an editor: mistakes, completion, help, definitions",
     "ci": "Print a pipeline in the words of a CI system",
     "recover": "Clean up behind a run that was killed",
     "leases": "Show who holds which device of this machine",

@@ -90,7 +90,7 @@ def gitlab(path: Path, machine: Machine) -> Path:
             for one in fetched:
                 shutil.copytree(one, where, dirs_exist_ok=True, symlinks=True)
             machine.sh(f"{name} {values.get('FLOW_INSTANCE', '')}".strip(), where, "\n".join(job["script"]), **values)
-            last = machine.folder / f"kept {len(sum(kept.values(), []))}"
+            last = machine.folder / f"kept {sum(map(len, kept.values()))}"
             for pattern in job["artifacts"]["paths"]:
                 paths = where.glob(re.sub(r"\$(\w+)", lambda hit, values=values: values[hit[1]], pattern))  # type: ignore[misc]
                 for found in paths:
