@@ -14,10 +14,10 @@ from flowrunner.lsp.files import File, Files, Kind
 from flowrunner.lsp.names import Declared, Names
 from flowrunner.lsp.places import column, units
 from flowrunner.lsp.words import Word
+from flowrunner.pipeline.actions import BLOCKS
 from flowrunner.plugins import types
 
-
-ACTIONS = {*types("flowrunner.steps"), "group", "lease", "parallel", "barrier", "call", "background"}
+ACTIONS = {*types("flowrunner.steps"), *BLOCKS}
 """Keys of which a step has exactly one."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flowrunner.lsp.names import Declared, Names, action_of
+from flowrunner.lsp.names import Declared, Names, action_of, last_line
 from flowrunner.lsp.words import Word
 from flowrunner.pipeline.names import DEVICE, FAILURE, LOOP, RUN
 from flowrunner.source import Mapping as Map
@@ -75,7 +75,7 @@ def _members(names: Names, path: list[str], line: int) -> Mapping[str, str]:
         case ["devices", _]:
             return dict(DEVICE) if isinstance(DEVICE, Mapping) else {}
         case ["steps"]:
-            return {name: about(one) for name, one in names.steps.items() if one.key.where.line < line}
+            return {name: about(one) for name, one in names.steps.items() if last_line(one.value) < line}
         case ["steps" | "needs", _]:
             return {"outputs": "what it leaves", "outcome": "passed failed errored canceled skipped"}
         case ["steps" | "needs" as word, name, "outputs"]:
@@ -124,8 +124,9 @@ def described(names: Names, parts: tuple[str, ...]) -> str:
         holder = (names.steps if parts[0] == "steps" else names.declared("jobs")).get(parts[1])
         kind = names.outputs(holder.value).get(parts[3]) if holder and len(parts) > 3 else None
         return f"`{parts[-1]}`" + (f": {kind}" if kind else "")
+    path = list(parts)
     found = meant(names, parts)
-    return about(found) if found else _members(names, list(parts[:-1]), 1 << 30).get(parts[-1], "")
+    return about(found) if found else _members(names, path[:-1], 1 << 30).get(path[-1], "")
 
 
 def about(declared: Declared) -> str:

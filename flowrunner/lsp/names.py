@@ -157,6 +157,14 @@ def action_of(step: Map) -> str | None:
     return next((str(key.value) for key, _ in step.entries if key.value in known), None)
 
 
+def last_line(node: Node) -> int:
+    """The line of the last word in `node`: where a block ends is where the next one begins."""
+    if isinstance(node, Scalar):
+        return node.where.end_line
+    below = node.items if isinstance(node, Sequence) else [value for _, value in node.entries]
+    return last_line(below[-1]) if below else node.where.end_line
+
+
 def _inside(holder: Map, word: str) -> Map:
     found = holder.get(word)
     return found if isinstance(found, Map) else Map((), holder.where)

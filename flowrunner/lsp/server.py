@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sys
 from functools import partial
 from typing import Any
@@ -131,5 +132,6 @@ def _answer(made: Server) -> None:
 
 def serve() -> None:
     """Serve one editor over standard input and output, until it ends the conversation or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is held, and a thread may wait for input for ever
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     server().start_io()

@@ -29,7 +29,7 @@ def symbols(file: File) -> list[DocumentSymbol]:
 def _scope(file: File, holder: Mapping) -> Iterator[DocumentSymbol]:
     for key, value in holder.entries:
         word = str(key.value)
-        if word in HOLDERS and isinstance(value, Mapping):
+        if word in HOLDERS and isinstance(value, Mapping) and not holder.key("call"):
             for name, inside in value.entries:
                 below = (
                     list(_scope(file, inside)) if word in ("jobs", "templates") and isinstance(inside, Mapping) else []

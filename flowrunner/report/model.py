@@ -111,8 +111,9 @@ class Record:
 
     @property
     def instances(self) -> tuple[Record, ...]:
-        """The records of a job's instances; none for a job without a matrix."""
-        return tuple(child for child in self.children if child.path.startswith(f"{self.path}["))
+        """The records of a job's instances as they are declared; none for a job without a matrix."""
+        found = (child for child in self.children if child.path.startswith(f"{self.path}["))
+        return tuple(sorted(found, key=lambda child: (len(child.path), child.path)))
 
     def walk(self) -> Iterator[Record]:
         """The record itself and all below it, parents first."""

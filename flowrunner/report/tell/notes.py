@@ -16,7 +16,6 @@ from flowrunner.report.diagnostics import escaped
 from flowrunner.report.model import Case, Summary
 from flowrunner.report.tell.surroundings import SERVERS, System, detect
 from flowrunner.report.text import one_line
-from flowrunner.report.verdict import headline
 
 MOST = 10
 """Annotations that GitHub shows of one step."""
@@ -45,17 +44,18 @@ def _note(case: Case) -> Note:
     why = end.message or end.note or end.because or end.outcome
     blame = f" ({end.blame})" if end.blame else ""
     text = f"{record.path} {end.outcome}{blame}: {one_line(why, 500)}"
-    return Note(record.key, "warning" if record.warning else "error", end.outcome, text, end.where or record.where)
+    mild = record.warning or record.part == "rescue"
+    return Note(record.key, "warning" if mild else "error", end.outcome, text, end.where or record.where)
 
 
 def github_lines(summary: Summary, environment: Mapping[str, str]) -> Iterator[str]:
     """Workflow commands of GitHub Actions."""
     for note in notes(summary)[:MOST]:
-        place = ""
+        title, place = escaped(f"{summary.facts.get('pipeline', 'run')} {note.outcome}", all=True), ""
         if note.where:
             file = escaped(_relative(note.where.file, environment), all=True)
             place = f" file={file},line={note.where.line},col={note.where.column},"
-        yield f"::{note.level} {place.strip()}title={escaped(headline(summary), all=True)}::{escaped(note.message)}"
+        yield f"::{note.level} {place.strip()}title={title}::{escaped(note.message)}"
 
 
 def code_quality(summary: Summary, environment: Mapping[str, str]) -> str:
