@@ -145,7 +145,8 @@ def _job(whole: _Join, name: str, last: float) -> dict[str, Any]:
     if name in ends:
         return ends[name]
     mine = [ends[unit] for unit in whole.wanted.units_of(name)]
-    node, worst = whole.wanted.nodes[name], _worst(mine)
+    node = whole.wanted.nodes[name]
+    worst = min(mine, key=_rank)
     begun = min((event["started"] for event in mine if event["started"] is not None), default=None)
     ended = max((event["ended"] or 0.0 for event in mine), default=last)
     outputs = lists(node["scope"].get("outputs", {}), [event["outputs"] for event in mine])
@@ -159,7 +160,11 @@ def _job(whole: _Join, name: str, last: float) -> dict[str, Any]:
 
 
 def _worst(ends: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    return min(ends, key=lambda event: (WORST.index(Outcome(event["outcome"])), event["ended"] or 0.0))
+    return min(ends, key=lambda event: (_rank(event), event["ended"] or 0.0))
+
+
+def _rank(event: Mapping[str, Any]) -> int:
+    return WORST.index(Outcome(event["outcome"]))
 
 
 def _frame(
