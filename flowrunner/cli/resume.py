@@ -11,13 +11,14 @@ import anyio
 import typer
 
 from flowrunner.cli.common import EXIT_ERRORED, Exporters, LabOption, RunName, RunsFolder, SecretsFile, reporting
+from flowrunner.cli.executing import execute, options
 from flowrunner.cli.reach import Authority, Insecure, Passphrase, PassphraseFile, Pin, ServerName, access
-from flowrunner.cli.run import execute, options
 from flowrunner.engine.resume import facts_of, inputs_of
 from flowrunner.engine.resume import resume as resume_run
 from flowrunner.engine.run import Runner
 from flowrunner.lab.discover import discover
 from flowrunner.pipeline.compiler import compile
+from flowrunner.report.display import display
 from flowrunner.report.runs import resolve_run
 
 
@@ -54,8 +55,10 @@ def resume(
         bench = discover(path, lab=lab, exporters=exporter or (), environment=os.environ, access=said)
         anyio.run(bench.look, tuple(compiled.plan.requests()))
         past = anyio.run(partial(resume_run, folder, compiled.plan, bench, force=force))
-        runner = Runner(compiled.plan, compiled.secrets, bench, folder.parent, options(bench, fsync=fsync), past)
-        finished, unwritten = anyio.run(partial(execute, runner, bench, compiled, plain=plain, console=console))
+        how = options(bench, fsync=fsync, record=False, ci=bool(os.environ.get("CI")))
+        runner = Runner(compiled.plan, compiled.secrets, bench, folder.parent, how, past)
+        show = partial(display, plain=plain, console=console)
+        finished, unwritten = anyio.run(execute, runner, bench, compiled.plan, show)
     if unwritten:
         typer.echo(unwritten, err=True)
     raise typer.Exit(finished.exit or (EXIT_ERRORED if unwritten else 0))

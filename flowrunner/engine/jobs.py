@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
@@ -33,12 +33,21 @@ WORST = (Outcome.FAILED, Outcome.ERRORED, Outcome.CANCELED, Outcome.PASSED, Outc
 async def run_jobs(run: Run, site: Site, jobs: Sequence[Job], path: str, tried: Tried) -> tuple[Result, Needs]:
     """Run `jobs`; returns the result of all of them together, and what is known of each.
 
-    The outcome is a function of the jobs' outcomes, in whatever order they ended.
+    The outcome is a function of the jobs' outcomes, in whatever order they ended. Those that ended elsewhere count only
+    where the whole pipeline comes to its end.
     """
     run.journal.write("scope.started", path=path, part="body")
     ended = {job.id: asyncio.Event() for job in jobs}
     results: dict[str, Result] = {}
     views: dict[str, dict[str, Any]] = {}
+    chosen = run.options.chosen
+
+    def ends(job: Job, result: Result) -> None:
+        results[str(job.id)] = result
+        views[str(job.id)] = {"outcome": result.outcome.value}
+        if result.outcome is Outcome.PASSED or job.matrix or job.rollout:
+            views[str(job.id)]["outputs"] = dict(result.outputs)
+        ended[job.id].set()
 
     async def one(job: Job) -> None:
         for need in job.needs:
@@ -46,17 +55,21 @@ async def run_jobs(run: Run, site: Site, jobs: Sequence[Job], path: str, tried: 
         known = {need: views[need] for need in job.needs}
         needed = {need: results[need] for need in job.needs}
         here = replace(site, frame=Frame(site.frame.fixed, local={**site.frame.local, "needs": known}))
-        result = await _run_job(run, here, job, needed, tried)
-        results[str(job.id)] = result
-        views[str(job.id)] = {"outcome": result.outcome.value}
-        if result.outcome is Outcome.PASSED or job.matrix or job.rollout:
-            views[str(job.id)]["outputs"] = dict(result.outputs)
-        ended[job.id].set()
+        ends(job, await _run_job(run, here, job, needed, tried))
 
+    mine = []
+    for job in jobs:
+        elsewhere = chosen.elsewhere(job) if chosen else None
+        if elsewhere is None:
+            mine.append(job)
+        else:
+            ends(job, elsewhere)
     async with asyncio.TaskGroup() as tasks:
-        for job in jobs:
+        for job in mine:
             tasks.create_task(one(job))
-    counted = [result for name, result in results.items() if not tolerated(_named(jobs, name), result)]
+    counting = jobs if chosen is None or chosen.ending else mine
+    own = {str(job.id): job for job in counting}
+    counted = [result for name, result in results.items() if name in own and not tolerated(own[name], result)]
     first = worst(counted)
     if first.good and site.halt.reason:
         first = site.halt.reason
@@ -68,10 +81,6 @@ async def run_jobs(run: Run, site: Site, jobs: Sequence[Job], path: str, tried: 
 def worst(results: Sequence[Result]) -> Result:
     """The first of those whose outcome decides."""
     return min(results, key=lambda result: WORST.index(result.outcome), default=PASSED)
-
-
-def _named(jobs: Sequence[Job], name: str) -> Job:
-    return next(job for job in jobs if job.id == name)
 
 
 async def _run_job(run: Run, site: Site, job: Job, needs: Mapping[str, Result], tried: Tried) -> Result:
@@ -186,14 +195,18 @@ async def _all_instances(run: Run, site: Site, job: Job, matrix: Matrix, tried: 
         if not result.good and matrix.fail_fast:
             halt.request(Result(outcome=Outcome.CANCELED, path=result.path, cause="cancel", because=result.path))
 
+    chosen = run.options.chosen
+    indexes = chosen.instances(job, matrix) if chosen else range(len(matrix.instances))
     async with asyncio.TaskGroup() as tasks:
-        for index, values in enumerate(matrix.instances):
-            tasks.create_task(one(index, values))
+        for index in indexes:
+            tasks.create_task(one(index, matrix.instances[index]))
     halt.detach()
     done = [result for result in results if result is not None]
-    return replace(worst(done), outputs=_lists(job, done))
+    return replace(
+        worst(done), outputs=lists(job.scope.outputs, [result.outputs if result else None for result in results])
+    )
 
 
-def _lists(job: Job, results: Sequence[Result]) -> dict[str, list[Any]]:
+def lists(names: Iterable[str], outputs: Sequence[Mapping[str, Any] | None]) -> dict[str, list[Any]]:
     """Each output as a list in the order of the instances; None for an instance that has none."""
-    return {name: [result.outputs.get(name) for result in results] for name in job.scope.outputs}
+    return {name: [(one or {}).get(name) for one in outputs] for name in names}

@@ -132,7 +132,7 @@ class Runner:
             "run.resumed" if self.past else "run.started", durable=True, id=self.id, pipeline=self._plan.name,
             file=str(self._plan.file), plan=self._plan.digest, version=__version__, wall=wall.isoformat(),
             cwd=str(Path.cwd()), pid=os.getpid(), inputs=dict(self._plan.inputs), ci=self._options.ci,
-            **self._options.facts,
+            **_part(self._options), **self._options.facts,
         )  # fmt: skip
         fixed: dict[str, Any] = {
             "inputs": dict(self._plan.inputs),
@@ -145,7 +145,8 @@ class Runner:
             },
         }
         site = Site(frame=Frame(fixed), halt=run.body, held={})
-        result = await run_scope(run, site, self._plan.scope, "")
+        chosen = self._options.chosen
+        result = await run_scope(run, site, chosen.scope(self._plan.scope) if chosen else self._plan.scope, "")
         if result.outputs:
             run.journal.write("outputs", values=dict(result.outputs))
         exit = EXIT[result.outcome]
@@ -154,6 +155,11 @@ class Runner:
             "run.finished", durable=True, outcome=result.outcome.value, exit=exit, seconds=run.clock.now(), cause=cause
         )
         return Finished(self.id, self.folder, result, exit)
+
+
+def _part(options: Options) -> dict[str, Any]:
+    """The facts of a run that does only a part of the plan."""
+    return {"part": {"jobs": options.chosen.names, "ending": options.chosen.ending}} if options.chosen else {}
 
 
 def new_id() -> str:

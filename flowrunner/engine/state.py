@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from flowrunner.engine.chosen import Chosen
 from flowrunner.engine.clock import Clock
 from flowrunner.engine.halt import Halt
 from flowrunner.engine.journal import JobJournal, Journal
@@ -36,7 +37,7 @@ class Options:
 
     `left_out` are the paths in the plan of nodes that do not run, with the reason. `turn` keeps concurrency groups
     apart from those of other runs; without it only those of this run count. `witness` sees all that the run asks of the
-    world.
+    world. With `chosen` only a part of the jobs is run.
     """
 
     update_snapshots: bool = False
@@ -48,6 +49,7 @@ class Options:
     turn: Turn | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
     witness: Witness | None = None
+    chosen: Chosen | None = None
 
 
 @dataclass(slots=True, kw_only=True)

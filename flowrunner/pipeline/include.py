@@ -15,6 +15,7 @@ from flowrunner.pipeline.place import Place
 from flowrunner.pipeline.problems import Problems
 from flowrunner.pipeline.reuse_keys import IncludeKeys
 from flowrunner.source import Document, Mapping, Node, Scalar, load
+from flowrunner.source.overlay import read_bytes
 
 DEEPEST = 10
 """How many files deep includes may go."""
@@ -144,7 +145,7 @@ class Includes:
         self._problems.chains[place.name] = (where, *self._problems.chains.get(where.file, ()))
         self._loaded[identity] = None
         try:
-            data = place.disk.read_bytes()
+            data = read_bytes(place.disk)
             document = load(place.disk, name=place.name)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()

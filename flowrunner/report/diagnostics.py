@@ -121,12 +121,13 @@ def _github(error: FlowrunnerError) -> str:
     where = error.where
     place = ""
     if where:
-        place = f" file={_escaped(where.file, all=True)},line={where.line},col={where.column},endLine={where.end_line}"
-        place += f",title={_escaped(_code(error), all=True)}"
-    return f"::error{place}::{_escaped(error.what + (f' ({error.help})' if error.help else ''))}"
+        place = f" file={escaped(where.file, all=True)},line={where.line},col={where.column},endLine={where.end_line}"
+        place += f",title={escaped(_code(error), all=True)}"
+    return f"::error{place}::{escaped(error.what + (f' ({error.help})' if error.help else ''))}"
 
 
-def _escaped(text: str, *, all: bool = False) -> str:
+def escaped(text: str, *, all: bool = False) -> str:
+    """`text` as workflow commands of GitHub want it; `all` for the values of their properties."""
     text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return text.replace(":", "%3A").replace(",", "%2C") if all else text
 

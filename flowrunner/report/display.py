@@ -53,7 +53,7 @@ def display(
             yield _guarded(lines, events)
         finally:
             _quietly(lines.close)
-        _quietly(lambda: _say_plain(out, _summary(events, folder, sources), folder, environment))
+        _quietly(lambda: _say_plain(out, _summary(events, folder, sources), folder))
         return
     with _live(out, console, environment) as (terminal, tree):
         tree.remember(earlier)
@@ -137,21 +137,12 @@ def closing_lines(summary: Summary, folder: Path) -> Iterator[str]:
     yield f"report {folder / 'report.html'}"
 
 
-def _say_plain(out: TextIO, summary: Summary | None, folder: Path, environment: Mapping[str, str]) -> None:
+def _say_plain(out: TextIO, summary: Summary | None, folder: Path) -> None:
     if summary is None:
         return
     write = _writer(out)
     pipeline = summary.facts.get("pipeline", "run")
     write(f"\n{pipeline}: {headline(summary)}\n" + "".join(f"{line}\n" for line in closing_lines(summary, folder)))
-    where = summary.ending.where
-    if _groups(environment) == "github" and where and not summary.ending.good:
-        message = f"{headline(summary)}: {summary.ending.message or ''}"
-        write(f"::error file={_escape(where.file)},line={where.line},col={where.column}::{_escape(message)}\n")
-
-
-def _escape(text: str) -> str:
-    """As GitHub's workflow commands want it."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A").replace(":", "%3A").replace(",", "%2C")
 
 
 def _say_live(terminal: Console, summary: Summary | None, folder: Path) -> None:

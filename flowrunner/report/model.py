@@ -117,9 +117,13 @@ class Record:
 
     @property
     def instances(self) -> tuple[Record, ...]:
-        """The records of a job's instances; none for a job without a matrix: devices of a rollout are told apart."""
+        """The records of a job's instances as they are declared; none for a job without a matrix.
+
+        Devices of a rollout are told apart.
+        """
         inside = (child for child in self.children if child.action not in DEVICES)
-        return tuple(child for child in inside if child.path.startswith(f"{self.path}["))
+        found = (child for child in inside if child.path.startswith(f"{self.path}["))
+        return tuple(sorted(found, key=lambda child: (len(child.path), child.path)))
 
     def walk(self) -> Iterator[Record]:
         """The record itself and all below it, parents first."""

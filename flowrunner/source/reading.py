@@ -11,7 +11,8 @@ from ruamel.yaml.reader import ReaderError
 
 from flowrunner.errors import PipelineError, PipelineErrors
 from flowrunner.source.composer import Composer
-from flowrunner.source.nodes import Document
+from flowrunner.source.nodes import Document, Node
+from flowrunner.source.overlay import read_bytes
 from flowrunner.source.wording import place_of, syntax_error
 
 
@@ -23,7 +24,7 @@ def load(path: Path, *, name: str | None = None) -> Document:
     """
     name = name or str(path)
     try:
-        raw = path.read_bytes()
+        raw = read_bytes(path)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise PipelineErrors([PipelineError(f"{name} could not be read: {reason}", code="unreadable")]) from error
@@ -54,6 +55,15 @@ def parse(text: str, name: str) -> Document:
     if composer.errors:
         raise PipelineErrors(composer.errors)
     return Document(name, text, composer.root)
+
+
+def composed(text: str, name: str) -> Node | None:
+    """The root of `text`, whatever else than its syntax is wrong with it.
+
+    Raises:
+        MarkedYAMLError, ReaderError: it is no YAML.
+    """
+    return _composed(text.translate(_HIDE), name, _SHOW).root
 
 
 def _composed(text: str, name: str, shown: dict[int, str]) -> Composer:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from flowrunner.cli.run import argv
+from flowrunner.cli.executing import argv
 from flowrunner.engine.lines import Event, read
 from tests.support.exporters import Exporter, exporter
 from tests.support.flow import clean

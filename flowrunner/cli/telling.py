@@ -1,0 +1,27 @@
+"""What commands say to the CI system around them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flowrunner.report.summary import summarize_folder
+from flowrunner.report.tell.surroundings import System
+from flowrunner.report.tell.tell import tell
+
+CiOption = Annotated[
+    System, typer.Option("--ci", help="The CI system to speak to; none to speak to nobody", envvar="FLOW_CI")
+]
+
+
+def tell_about(folder: Path, around: Mapping[str, str]) -> str | None:
+    """Tell the system of `around` how the run in `folder` ended; returns what went wrong with that."""
+    try:
+        tell(summarize_folder(folder), folder, around, sys.stdout.write)
+    except OSError as error:
+        return f"the CI system could not be told: {error.filename}: {error.strerror}"
+    return None

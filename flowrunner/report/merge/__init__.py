@@ -1,0 +1,1 @@
+"""Runs of parts of one pipeline, joined into one run."""

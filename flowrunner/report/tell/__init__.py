@@ -1,0 +1,1 @@
+"""What a run tells the CI system that it runs in: annotations, a summary, a code quality report, outputs."""
