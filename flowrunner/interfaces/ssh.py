@@ -130,8 +130,8 @@ class Ssh(Interface):
 
     @call
     @abstractmethod
-    async def digest(self, path: str, login: SshLogin | None = None) -> str:
-        """The SHA-256 of a file as it is on the device, in hexadecimal."""
+    async def digest(self, path: str, length: int | None = None, login: SshLogin | None = None) -> str:
+        """The SHA-256 of a file as it is on the device, or of its first `length` bytes, in hexadecimal."""
 
     @call
     @abstractmethod

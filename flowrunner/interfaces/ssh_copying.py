@@ -169,9 +169,9 @@ async def _fetched(
                     size += await anyio.to_thread.run_sync(file.write, piece)
                     await anyio.to_thread.run_sync(digest.update, piece)
                     progress(len(piece))
-        if verify and (found := await ssh.digest(entry.path, login)) != digest.hexdigest():
+        if verify and (found := await ssh.digest(entry.path, size, login)) != digest.hexdigest():
             what = f"'{entry.path}' came here with the SHA-256 {digest.hexdigest()}, and has {found} on the device"
-            raise BenchError(what, help="does something write to it? verify: false takes it as it comes")
+            raise BenchError(what, help="is it written anew all the time? verify: false takes it as it comes")
         part.chmod(entry.mode & 0o777 | stat.S_IRUSR)
         part.replace(place)
     finally:

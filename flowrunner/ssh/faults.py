@@ -28,9 +28,12 @@ def login_failed(error: Exception, where: str, who: Credentials, timeout: float)
             )  # fmt: skip
         case asyncssh.ProtocolError() | asyncssh.ProtocolNotSupported():
             return BenchError(f"what answers at {where} speaks no SSH: {error.reason}", blame="config")
-        case _:
+        case OSError() | asyncssh.Error():
             what = f"the SSH server at {where} closed the connection before the login: {reason(error)}"
             return BenchError(what, blame="infra")
+        case _:
+            what = f"the login at {where} failed with {type(error).__name__}: {error}"
+            return BenchError(what, blame="internal", help="this is a defect of the driver")
 
 
 def _refused(where: str, who: Credentials) -> BenchError:

@@ -61,11 +61,11 @@ class SshOver(Ssh):
         async for piece in download(client, line, path):
             yield piece
 
-    async def digest(self, path: str, login: SshLogin | None = None) -> str:
+    async def digest(self, path: str, length: int | None = None, login: SshLogin | None = None) -> str:
         from flowrunner.ssh.transfer import digest
 
         client, line = await self.files(login)
-        return await digest(client, line, path)
+        return await digest(client, line, path, length=length)
 
     async def entries(self, path: str, login: SshLogin | None = None) -> AsyncGenerator[SshEntry, None]:
         from flowrunner.ssh.transfer import entries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ GRACE = 2.0
 """Seconds that a command has to end after it was told to (SIGTERM), before it is forced (SIGKILL)."""
 
 END_LIMIT = 8.0
-"""Seconds that all of this may take; the connection is closed then, and the command left to the server."""
+"""Seconds that this may take over one connection; then it is closed, and tried once more over another."""
 
 PAUSE = 0.1
 """Seconds between two looks whether it has ended."""
@@ -54,7 +54,7 @@ async def session(
         channel.begin()
         yield channel
     finally:
-        await _ended(lines, line, channel)
+        await _ended(lines, line, channel, login)
 
 
 async def alive(lines: Lines, login: SshLogin | None, within: float) -> Line:
@@ -107,7 +107,7 @@ async def _opened(
     return made
 
 
-async def _ended(lines: Lines, line: Line, channel: Channel) -> None:
+async def _ended(lines: Lines, line: Line, channel: Channel, login: SshLogin | None) -> None:
     """Leave nothing running of a command that has not ended by itself."""
     with anyio.CancelScope(shield=True):
         done = channel.program is None or channel.status is not None or channel.closed.is_set()
@@ -118,8 +118,11 @@ async def _ended(lines: Lines, line: Line, channel: Channel) -> None:
         with anyio.move_on_after(GRACE):
             await channel.closed.wait()
         if not done:
-            _log.warning("what ran at %s may run on there: it could not be told to end", line.where)
             lines.drop(line)
+            with anyio.move_on_after(END_LIMIT), suppress(BenchError):  # by another one: this gave no second session
+                done = await _stopped(await lines.line(login, 0), channel)
+        if not done:
+            _log.warning("what ran at %s may run on there: it could not be told to end", line.where)
 
 
 async def _stopped(line: Line, channel: Channel) -> bool:

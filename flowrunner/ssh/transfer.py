@@ -81,15 +81,18 @@ async def download(client: Any, line: Line, path: str) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def digest(client: Any, line: Line, path: str, algorithm: Literal["sha256", "md5"] = "sha256") -> str:
-    """The checksum of a file: the device computes it where it has the tool, else it is read."""
+async def digest(
+    client: Any, line: Line, path: str, algorithm: Literal["sha256", "md5"] = "sha256", length: int | None = None
+) -> str:
+    """The checksum of a file, or of its beginning: the device computes it where it has the tool, else it is read."""
+    content = f"< {_quoted(path)}" if length is None else f"< {_quoted(path)} head -c {length} |"
     with told(line, "hashed", path):
-        ran = await line.asyncssh.run(f"{algorithm}sum < {_quoted(path)}", check=False, encoding=None)
+        ran = await line.asyncssh.run(f"{content} {algorithm}sum", check=False, encoding=None)
     words = bytes(ran.stdout or b"").split()
     found = hashlib.new(algorithm, usedforsecurity=False)
     if ran.exit_status == 0 and words and len(words[0]) == 2 * found.digest_size:
         return words[0].decode()
-    async for piece in read(client, line, path):
+    async for piece in read(client, line, path, length=length):
         await anyio.to_thread.run_sync(found.update, piece)
     return found.hexdigest()
 

@@ -94,9 +94,8 @@ class Sshd:
         if self.process is None:
             return
         for pid in sorted(_below(self.process.pid)):
-            if "sshd" in _name(pid):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
         self.process = None
@@ -140,10 +139,3 @@ def _below(pid: int) -> Iterator[int]:
     for child in map(int, tasks):
         yield child
         yield from _below(child)
-
-
-def _name(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""

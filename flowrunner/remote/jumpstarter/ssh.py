@@ -84,9 +84,9 @@ class ForeignSsh(Ssh):
             async for piece in pieces:
                 yield piece
 
-    async def digest(self, path: str, login: SshLogin | None = None) -> str:
+    async def digest(self, path: str, length: int | None = None, login: SshLogin | None = None) -> str:
         async with self._logged_in() as ssh:
-            return await ssh.digest(path, login)
+            return await ssh.digest(path, length, login)
 
     async def entries(self, path: str, login: SshLogin | None = None) -> AsyncGenerator[SshEntry, None]:
         async with self._logged_in() as ssh, aclosing(cast("Any", ssh.entries(path, login))) as found:

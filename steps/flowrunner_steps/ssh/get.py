@@ -61,7 +61,7 @@ class Get(AtSsh):
     """What the artifact is called; the name on the device when left out."""
 
     verify: bool = True
-    """Whether files are compared with what the device has; a log that grows is no longer the same."""
+    """Whether files are compared with what the device has; what a log has grown meanwhile does not count."""
 
     async def run(self, context: Context) -> GetOutputs:
         start, fetched = context.now(), 0

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from flowrunner.interfaces.ssh import Ssh
 from flowrunner_drivers.network.tcp import TcpNetwork
 from flowrunner_drivers.ssh.client import SshClient
 from tests.support.loops import small_disk
-from tests.support.processes import alive
+from tests.support.processes import alive, ended
 from tests.support.sshd import Sshd, prepared, sshd
 
 pytestmark = [pytest.mark.anyio, pytest.mark.machine]
@@ -104,9 +104,11 @@ async def test_a_cable_that_is_pulled_is_noticed_by_who_waits_and_by_who_comes_n
             "timeout": 3,
         }
         async with client(config, tcp=way) as ssh:
-            with pytest.raises(BenchError, match="was lost while 'echo in; sleep 600' ran"), anyio.fail_after(30):
-                async for _ in ssh.run("echo in; sleep 600"):
+            with pytest.raises(BenchError, match=r"was lost while 'echo \$\$; sleep 600' ran"), anyio.fail_after(30):
+                async for piece in ssh.run("echo $$; sleep 600"):
+                    pid = int(piece.stdout)
                     way.mute.set()
+            os.killpg(pid, signal.SIGKILL)
             way.mute = anyio.Event()
             assert (await ssh.execute("echo again")).stdout == b"again\n"
 
@@ -186,10 +188,12 @@ async def test_a_server_without_sftp_says_what_to_install(tmp_path: Path) -> Non
 
 async def test_a_server_with_no_room_for_another_session_is_the_benchs_fault(tmp_path: Path) -> None:
     async with sshd(tmp_path, "MaxSessions 1") as server, client(server.config) as ssh:
-        async for _ in ssh.run("echo one; sleep 600"):
+        async with aclosing(ssh.run("echo $$; sleep 600")) as pieces:
+            pid = int((await anext(pieces)).stdout)
             with pytest.raises(BenchError, match="gives no further session") as error:
                 await ssh.execute("echo two")
-            break
+            assert alive(pid)
+        assert ended(pid), "it was ended over another connection"
     assert error.value.blame == "infra"
 
 

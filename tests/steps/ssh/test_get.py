@@ -1,4 +1,5 @@
 import os
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,21 @@ async def test_what_is_not_there_leaves_nothing_here(tmp_path: Path, dut: Path) 
     assert not (tmp_path / "out").exists()
 
 
+async def test_a_log_that_grows_is_fetched_as_far_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "dut").mkdir()
+    command = f"i=0; while [ $i -lt 100000 ]; do echo line $i; i=$((i+1)); done >> {tmp_path}/dut/log"
+    with subprocess.Popen(["sh", "-c", command]) as writer:
+        try:
+            await fetch(tmp_path, path=f"{tmp_path}/dut/log", to="out")
+        finally:
+            writer.kill()
+    assert (tmp_path / "dut/log").read_bytes().startswith((tmp_path / "out").read_bytes())
+
+
 async def test_a_file_that_is_written_to_meanwhile_is_not_taken_for_what_it_is(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=r"came here with the SHA-256 .*, and has .* on the device") as error:
-        await fetch(tmp_path, path="/proc/uptime", to="out")
+        await fetch(tmp_path, path="/proc/sys/kernel/random/uuid", to="out")
     assert "verify: false" in (error.value.help or "")
     assert [name for name in os.listdir(tmp_path) if "out" in name] == []
-    await fetch(tmp_path, path="/proc/uptime", to="out", verify=False)
-    assert float((tmp_path / "out").read_text().split()[0]) > 0
+    await fetch(tmp_path, path="/proc/sys/kernel/random/uuid", to="out", verify=False)
+    assert len((tmp_path / "out").read_text()) == 37
