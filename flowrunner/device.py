@@ -38,7 +38,7 @@ class Device:
         """The path of the node that offers one of `wanted`, at or below `path`.
 
         The shallowest wins; two of the same depth are an error that lists them, unless one bears the interface's name.
-        A part with several names is one, by the first of them.
+        A part with several names is one, by that of the interface or else by the first of them.
 
         Raises:
             PipelineError: no such path, none that offers it, or several.
@@ -57,7 +57,9 @@ class Device:
         parts: dict[object, str] = {}
         for p, node in found:
             if p.count(".") + bool(p) == depth:
-                parts.setdefault(id(node.client) if node.client else p, p)
+                key = id(node.client) if node.client else p
+                if key not in parts or (p.rpartition(".")[2] == name != parts[key].rpartition(".")[2]):
+                    parts[key] = p
         nearest = list(parts.values())
         named = [p for p in nearest if p.rpartition(".")[2] == name]
         choices = nearest if len(nearest) == 1 else named or nearest

@@ -15,7 +15,7 @@ from flowrunner.beside import beside
 from flowrunner.console.text import last_lines
 from flowrunner.driver import NOTICE
 from flowrunner.errors import BenchError
-from flowrunner.model import Size
+from flowrunner.model import Duration, Size
 from flowrunner_drivers.flasher._faults import PassingError
 from flowrunner_drivers.flasher._system import System
 
@@ -27,11 +27,11 @@ KEPT = 8
 log = logging.getLogger(__name__)
 
 
-async def dumped(system: System, device: str, length: int | None, host: str, put: Put) -> None:
+async def dumped(system: System, device: str, length: int | None, host: str, put: Put, *, stall: float) -> None:
     """Let the board send `length` bytes of `device`, or all of it, to a port of `host`, our address; `put` gets them.
 
     Raises:
-        PassingError: they did not come whole.
+        PassingError: they did not come whole, or nothing came for `stall` seconds.
         BenchError: the device is smaller, or the system lacks a command.
     """
     room = await system.size(device)
@@ -42,9 +42,9 @@ async def dumped(system: System, device: str, length: int | None, host: str, put
     async with await anyio.create_tcp_listener(local_host=host) as listener:
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
         log.log(NOTICE, "the board sends %s of %s", Size(wanted), device)
-        async with beside(lambda: listener.serve(received.take)):
+        async with beside(lambda: listener.serve(received.take), lambda: received.moving(stall)):
             statuses, said = await system.piped(
-                head=f"head -c {wanted} {device}", pack="gzip -1 -c", send=f"nc {host} {port}"
+                endless=True, head=f"head -c {wanted} {device}", pack="gzip -1 -c", send=f"nc {host} {port}"
             )
             with anyio.move_on_after(10):
                 await received.done.wait()
@@ -61,6 +61,8 @@ class _Received:
 
     def __init__(self, put: Put) -> None:
         self.size = 0
+        self._heard = anyio.current_time()
+        self._putting = False
         self.done = anyio.Event()
         self._put = put
         self._unpacker = zlib.decompressobj(31)
@@ -74,8 +76,18 @@ class _Received:
             self._taken = True
             with suppress(anyio.EndOfStream, anyio.BrokenResourceError, zlib.error):
                 while True:
-                    await self._pass(await stream.receive(PIECE))
+                    packed = await stream.receive(PIECE)
+                    self._heard, self._putting = anyio.current_time(), True
+                    await self._pass(packed)
+                    self._heard, self._putting = anyio.current_time(), False
             self.done.set()
+
+    async def moving(self, stall: float) -> None:
+        """Watch that something comes, as long as it is taken; never returns."""
+        while self._putting or anyio.current_time() - self._heard <= stall:  # noqa: ASYNC110 - a clock sets no event
+            await anyio.sleep(0.5)
+        what = f"nothing came from the board for {Duration(stall)}, {self.size} bytes before"
+        raise PassingError(what, blame="infra", help="look at the network between the board and this host")
 
     async def _pass(self, packed: bytes) -> None:
         while packed:

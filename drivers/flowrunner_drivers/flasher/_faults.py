@@ -26,7 +26,9 @@ class PassingError(BenchError):
 
 
 @contextmanager
-def stage(session: ConsoleSession, doing: str, blame: Blame, within: float, help: str | None = None) -> Iterator[None]:
+def stage(
+    session: ConsoleSession, doing: str, blame: Blame, within: float | None, help: str | None = None
+) -> Iterator[None]:
     """One stage on a console; what it misses is `blame`'s fault. `doing` ends the sentence "while ...".
 
     Raises:
@@ -45,7 +47,7 @@ def stage(session: ConsoleSession, doing: str, blame: Blame, within: float, help
     except TimeoutError as error:
         said = last_lines(session.read(max(begin, session.end - TAIL)))
         raise PassingError(
-            f"the board was not done within {Duration(within)} while {doing}", blame=blame, said=said, help=help
+            f"the board was not done within {Duration(within or 0)} while {doing}", blame=blame, said=said, help=help
         ) from error
 
 

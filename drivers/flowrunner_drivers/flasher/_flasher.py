@@ -91,7 +91,8 @@ class BaseFlasher(Driver[C], Flasher):
             async def all_of_it(put: Callable[[bytes], Awaitable[None]]) -> None:
                 async def work(system: System) -> None:
                     device = await system.device(name, place)
-                    await dumped(system, device, length, await self._http.server.host(), put)
+                    host = await self._http.server.host()
+                    await dumped(system, device, length, host, put, stall=self.config.stall_timeout)
 
                 async with self._tftp.folder() as tftp, left_safe(self._power):
                     await self._with_system(await self._start(bundle, tftp), work)

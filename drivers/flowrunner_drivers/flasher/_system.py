@@ -43,14 +43,15 @@ class System:
         self._stall = stall
         self._within = within
 
-    async def run(self, command: str) -> Ran:
-        """Run a command.
+    async def run(self, command: str, *, endless: bool = False) -> Ran:
+        """Run a command; an `endless` one takes as long as it takes.
 
         Raises:
             PassingError: the shell is gone, or it took too long.
         """
+        limit = None if endless else self._within
         try:
-            with stage(self.reader.session, f"it ran '{command[:60]}'", "device", self._within):
+            with stage(self.reader.session, f"it ran '{command[:60]}'", "device", limit):
                 return await self._shell.run(command, env={}, limit=OUTPUT)
         except PassingError:
             raise
@@ -78,11 +79,11 @@ class System:
         for command in commands:
             await self.checked(command, role)
 
-    async def piped(self, *, total: int = 0, **members: str) -> tuple[Mapping[str, int], str]:
+    async def piped(self, *, total: int = 0, endless: bool = False, **members: str) -> tuple[Mapping[str, int], str]:
         """Run commands as one pipe; returns the exit status of each, and what was printed.
 
         A shell gives only the status of the last, and busybox has no PIPESTATUS: so each member writes its own. With a
-        member `dd` it is logged how much of `total` bytes it has written.
+        member `dd` it is logged how much of `total` bytes it has written. `endless`: somebody else sees that it moves.
 
         Raises:
             PassingError: the board went silent, or `dd` stands still.
@@ -91,7 +92,7 @@ class System:
         position = " $(sed -n 's/^pos:[[:space:]]*//p' /proc/$(pidof dd)/fdinfo/1)" if "dd" in members else ""
         signs = f"( while sleep {PACE}; do echo {ALIVE}{position}; done ) 2>/dev/null & _p=$!"
         async with beside(self._awake, *([lambda: self._follow(total)] if position else [])):
-            ran = await self.run(f"{signs}; {{ {' | '.join(parts)}; }} 3>&1; kill $_p")
+            ran = await self.run(f"{signs}; {{ {' | '.join(parts)}; }} 3>&1; kill $_p", endless=endless)
         found = {name: int(status) for name, status in re.findall(r"flow-(\w+)=(\d+)", ran.text)}
         if missing := members.keys() - found.keys():
             raise PassingError(f"the board did not say how '{min(missing)}' ended", said=last_lines(ran.output))

@@ -44,7 +44,7 @@ async def written(system: System, device: str, url: str, image: PackedImage, pac
     log.log(NOTICE, "the board writes %s to %s", Size(image.written.size), device)
     members = {"wget": f"wget -q -O - {url}", "unpack": unpack, "dd": f"dd of={device} bs={BLOCK} conv=fsync"}
     statuses, said = await system.piped(
-        total=image.written.size, **{name: command for name, command in members.items() if command}
+        total=image.written.size, endless=True, **{name: command for name, command in members.items() if command}
     )
     _judge(statuses, said, device, members)
     await system.checked("sync", "the command")

@@ -283,3 +283,11 @@ def test_needs_a_console_and_power() -> None:
     for children, missing in (({}, "power"), ({"power": make("power.virtual")}, "serial")):
         with pytest.raises(BenchError, match=f"needs a child '{missing}'"):
             NetworkFlasher.make({"flasher_bundle": "./b"}, children)
+
+
+async def test_a_dump_from_a_board_that_loses_its_power_ends(tmp_path: Path) -> None:
+    async with lab(tmp_path, stall_timeout=2) as found:
+        with when("the board sends", (tmp_path / "power").unlink), pytest.raises(BenchError) as error:
+            _ = [piece async for piece in found.flasher.dump()]
+        assert found.left_safe
+    assert error.value.what.startswith(("nothing came from the board for 2s", "the board has said nothing for 2s"))
