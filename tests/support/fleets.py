@@ -104,7 +104,7 @@ class FleetLab(VirtualLab):
     """As many boards as `faults` has entries, spread over `sites`."""
 
     def __init__(self, faults: Sequence[Sequence[Fault]], sites: int = 3) -> None:
-        super().__init__()
+        super().__init__(wait=1)
         BOARDS.clear()
         for number, one in enumerate(faults):
             BOARDS[f"gw{number}"] = Board(title=f"gw{number}", faults=list(one))
@@ -127,7 +127,7 @@ class FleetLab(VirtualLab):
         assert board.title not in self.held, f"{board.title} is leased twice"
         if owner.run != "recovery":
             board.leases += 1
-            await anyio.sleep(1)
+            await anyio.sleep(self.wait)
             if board.fault == "offline":
                 raise BenchError(f"the exporter of {board.title} does not answer", blame="infra")
         self.held.add(board.title)

@@ -29,6 +29,7 @@ async def run_rollout(run: Run, site: Site, job: Job, tried: Tried) -> tuple[Res
     """Roll `job` out; its outputs are lists in the order of the fleet."""
     assert job.rollout is not None
     path = site.path(job)
+    run.journal.group()
     past = run.past.rollout(path) if run.past else RolloutPast()
     try:
         fleet = frozen(run, job, job.rollout, past)
