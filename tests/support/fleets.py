@@ -209,12 +209,13 @@ def execute(
 
 
 def go_on(
-    plan: Plan, folder: Path, lab: VirtualLab, at: Sequence[tuple[float, Callable[[Runner], object]]] = ()
-) -> Ran:
+    plan: Plan, folder: Path, lab: VirtualLab, at: Sequence[tuple[float, Callable[[Runner], object]]] = (),
+    *, force: bool = False,
+) -> Ran:  # fmt: skip
     """Resume the run in `folder`."""
 
     async def prepare() -> Any:
-        return await resume(folder, plan, lab)
+        return await resume(folder, plan, lab, force=force)
 
     past = run_virtual(prepare)
     return _run(Runner(plan, {}, lab, folder.parent, Options(fsync=False), past), lab, at)

@@ -30,7 +30,10 @@ def first(events: Events, kind: str, **facts: Any) -> int:
 
 
 def drop(kind: str, **facts: Any) -> Callable[[Events], None]:
-    return lambda events: events.pop(first(events, kind, **facts)) and None
+    def gone(events: Events) -> None:
+        events.pop(first(events, kind, **facts))
+
+    return gone
 
 
 def again(kind: str, **facts: Any) -> Callable[[Events], None]:
@@ -53,7 +56,7 @@ def alter(kind: str, key: str, value: Any, **facts: Any) -> Callable[[Events], N
     return lambda events: events[first(events, kind, **facts)].update({key: value})
 
 
-BROKEN = {
+BROKEN: dict[str, Callable[[Events], object]] = {
     "a device starts before the fleet is listed": early("device.started", "rollout.members", index=0),
     "a device starts twice": again("device.started", index=1),
     "a device has two ends": again("device.finished", index=1),

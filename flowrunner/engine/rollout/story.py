@@ -61,7 +61,8 @@ class _Story:
 
     async def _wave(self, number: int, wave: Wave) -> None:
         """One wave with what is before and behind it, as far as that is not behind us."""
-        if wave.approve and not self._past.passed(wave.name, "approved") and not await self._approved(number, wave):
+        yes = f"approved {self._turns.run.plan.digest}"  # one to another plan is none
+        if wave.approve and not self._past.passed(wave.name, yes) and not await self._approved(number, wave):
             return
         if not self._past.passed(wave.name, "started"):
             self._write("started", wave, size=self._turns.fleet.by_wave[number].size)

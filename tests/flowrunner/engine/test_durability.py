@@ -66,4 +66,5 @@ def test_no_step_of_a_device_runs_before_its_intent_is_on_the_disk(
 
 
 def _looking(node: Any) -> StepNode:
+    assert isinstance(node, StepNode)
     return replace(node, step=Look, values={}, device=None)
