@@ -36,6 +36,7 @@ async def attempt_step(
     except FlowrunnerError as error:
         return of_error(error, kind=node.kind, path=path, where=node.where)
     context = StepContext(run, site, node, path, limit.at if limit else None, idle, tap)
+    await run.journal.settle()
     unsubscribe = site.halt.subscribe(lambda _: _say_delayed(run, node, path))
     try:
         ending = await supervise(_run(run, step, node.action, context, path), limit=limit, halts=halts, idle=idle)

@@ -104,6 +104,7 @@ class _Holding:
                 "lease.requested", durable=True, role=request.role, selector=request.selector,
                 requires=list(request.requires), queue_timeout=self._queue_timeout,
             )  # fmt: skip
+        await self._run.journal.settle()
         self._task = asyncio.create_task(self._keep())
         asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         unsubscribe = halt.subscribe(lambda _: asked.cancel())

@@ -155,6 +155,7 @@ class Held:
     async def _safe_call(self, part: str, action: str, call: Callable[[], Awaitable[None]]) -> Result | None:
         facts: dict[str, Any] = {"role": self.role, "part": part, "action": action}
         self._run.journal.write("safe_state.started", durable=True, **facts)
+        await self._run.journal.settle()
         try:
             with anyio.fail_after(SAFE_STATE_LIMIT):
                 await call()

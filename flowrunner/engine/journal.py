@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import anyio.to_thread
 
 from flowrunner.engine.clock import Clock
 from flowrunner.engine.lines import Event, seal
@@ -13,6 +16,11 @@ from flowrunner.engine.mask import Masker
 from flowrunner.errors import BenchError
 
 Listener = Callable[[Event], None]
+
+DEFERRED = frozenset(
+    {"lease.requested", "step.started", "safe_state.started", "safe_state.finished", "device.finished"}
+)
+"""Durable events behind which `settle` is awaited before anything is done, or of which nothing depends."""
 
 
 class Journal:
@@ -36,6 +44,34 @@ class Journal:
         self._on_failure = on_failure
         self._listeners: list[Listener] = []
         self.failure: BenchError | None = None
+        self._grouped = False
+        self._due = self._settled = first
+        self._syncing: asyncio.Task[None] | None = None
+
+    def group(self) -> None:
+        """From now on those who work beside each other share what makes their intents durable: see `settle`."""
+        self._grouped = True
+
+    async def settle(self) -> None:
+        """Return when every durable line so far is on the disk. To be awaited between an intent and its effect.
+
+        Without `group` that is so already. With it, all that came while the disk was busy go there together.
+        """
+        due = self._due
+        while self._grouped and self._settled < due and self.failure is None:
+            if self._syncing is None:
+                self._syncing = asyncio.create_task(self._sync())
+            await asyncio.shield(self._syncing)
+
+    async def _sync(self) -> None:
+        upto = self._next
+        try:
+            await anyio.to_thread.run_sync(os.fdatasync, self._file)
+            self._settled = upto
+        except OSError as error:
+            self._fail(error)
+        finally:
+            self._syncing = None
 
     def listen(self, listener: Listener) -> None:
         """Hand every further event to `listener`."""
@@ -46,7 +82,9 @@ class Journal:
         record = {"n": self._next, "t": round(float(self._clock.now()), 6), "event": event}
         record |= self._masker.data(fields)
         if self.failure is None:
-            self._append(seal(record), durable=durable)
+            later = durable and self._grouped and self._fsync and event in DEFERRED
+            self._append(seal(record), durable=durable and not later)
+            self._due = self._next + 1 if later else self._due
         self._next += 1
         self._tell(record)
 
@@ -56,13 +94,16 @@ class Journal:
             if durable and self._fsync:
                 os.fdatasync(self._file)
         except OSError as error:
-            self.failure = BenchError(
-                f"the journal {self._path} could not be written: {error.strerror}",
-                blame="infra",
-                help="make room on the disk, or choose another folder with --runs",
-            )
-            if self._on_failure:
-                self._on_failure(self.failure)
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        self.failure = BenchError(
+            f"the journal {self._path} could not be written: {error.strerror}",
+            blame="infra",
+            help="make room on the disk, or choose another folder with --runs",
+        )
+        if self._on_failure:
+            self._on_failure(self.failure)
 
     def show(self, event: str, **fields: Any) -> None:
         """Tell the listeners only: progress and live console bytes are not kept here."""
@@ -89,6 +130,12 @@ class JobJournal(Journal):
 
     def write(self, event: str, *, durable: bool = False, **fields: Any) -> None:
         self._whole.write(event, durable=durable, **self._told(fields))
+
+    def group(self) -> None:
+        self._whole.group()
+
+    async def settle(self) -> None:
+        await self._whole.settle()
 
     def show(self, event: str, **fields: Any) -> None:
         self._whole.show(event, **self._told(fields))

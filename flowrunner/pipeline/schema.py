@@ -81,7 +81,8 @@ def _rollout(definitions: Definitions) -> None:
     """What a rollout has: waves with gates, shares of a fleet, and a way back."""
     strategy = definitions["StrategyKeys"]
     strategy["properties"]["rollout"] = definitions.model(RolloutKeys, "rollout")
-    strategy |= {
+    strategy["if"] = {"propertyNames": {"enum": list(strategy["properties"])}}
+    strategy["then"] = {
         "oneOf": [{"required": [key]} for key in ("matrix", "rollout")],
         "errorMessage": "a strategy is a matrix or a rollout",
     }

@@ -19,6 +19,7 @@ from flowrunner.pipeline.plan import (
     Scope,
     StepNode,
 )
+from flowrunner.pipeline.rollout_text import rollout_branches
 
 Branch = tuple[str, list["Branch"]]
 
@@ -64,6 +65,8 @@ def _node(node: Node) -> Branch:
     below: list[Branch] = []
     if isinstance(node, Block):
         below = _scope(node.scope)
+        if isinstance(node, Job) and node.rollout:
+            below = [*rollout_branches(node.rollout, _node), *below]
     elif isinstance(node, Background):
         below = [_node(node.body)]
     if node.retry and node.retry.between:

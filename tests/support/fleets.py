@@ -104,7 +104,7 @@ class FleetLab(VirtualLab):
     """As many boards as `faults` has entries, spread over `sites`."""
 
     def __init__(self, faults: Sequence[Sequence[Fault]], sites: int = 3) -> None:
-        super().__init__()
+        super().__init__(wait=1)
         BOARDS.clear()
         for number, one in enumerate(faults):
             BOARDS[f"gw{number}"] = Board(title=f"gw{number}", faults=list(one))
@@ -127,7 +127,7 @@ class FleetLab(VirtualLab):
         assert board.title not in self.held, f"{board.title} is leased twice"
         if owner.run != "recovery":
             board.leases += 1
-            await anyio.sleep(1)
+            await anyio.sleep(self.wait)
             if board.fault == "offline":
                 raise BenchError(f"the exporter of {board.title} does not answer", blame="infra")
         self.held.add(board.title)
@@ -209,12 +209,13 @@ def execute(
 
 
 def go_on(
-    plan: Plan, folder: Path, lab: VirtualLab, at: Sequence[tuple[float, Callable[[Runner], object]]] = ()
-) -> Ran:
+    plan: Plan, folder: Path, lab: VirtualLab, at: Sequence[tuple[float, Callable[[Runner], object]]] = (),
+    *, force: bool = False,
+) -> Ran:  # fmt: skip
     """Resume the run in `folder`."""
 
     async def prepare() -> Any:
-        return await resume(folder, plan, lab)
+        return await resume(folder, plan, lab, force=force)
 
     past = run_virtual(prepare)
     return _run(Runner(plan, {}, lab, folder.parent, Options(fsync=False), past), lab, at)

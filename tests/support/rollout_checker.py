@@ -211,7 +211,7 @@ class Checker:
         index = event["index"]
         assert self.halted is not None and self.halted["action"] == "rollback", here
         assert index in self.began, f"{here}: it had not begun"
-        assert index not in self.undone, f"{here}: twice"
+        assert index not in self.undone and index not in self.undoing, f"{here}: twice"
         assert not self.working, f"{here}: others are still at work"
         late = [
             other for other in self.order if other in self.began and self.order.index(other) > self.order.index(index)

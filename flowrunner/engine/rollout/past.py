@@ -49,7 +49,7 @@ class RolloutPast:
         return past
 
     def passed(self, wave: str, part: str) -> bool:
-        """Whether a part of a wave (`started`, `finished`, `soaked`, `passed`, `approved`) is behind us."""
+        """Whether a part of a wave is behind us: `started`, `finished`, `soaked`, `passed`, or `approved PLAN`."""
         return part in self.done.get(wave, ())
 
     def _members(self, event: Event) -> None:
@@ -80,7 +80,7 @@ class RolloutPast:
         self.done.setdefault(str(event["wave"]), set()).add(str(event["event"]).partition(".")[2])
 
     def _approved(self, event: Event) -> None:
-        self.done.setdefault(str(event["wave"]), set()).add("approved")
+        self.done.setdefault(str(event["wave"]), set()).add(f"approved {event['plan']}")
 
     def _halted(self, event: Event) -> None:
         self.halted = event

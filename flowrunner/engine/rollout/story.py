@@ -29,6 +29,7 @@ async def run_rollout(run: Run, site: Site, job: Job, tried: Tried) -> tuple[Res
     """Roll `job` out; its outputs are lists in the order of the fleet."""
     assert job.rollout is not None
     path = site.path(job)
+    run.journal.group()
     past = run.past.rollout(path) if run.past else RolloutPast()
     try:
         fleet = frozen(run, job, job.rollout, past)
@@ -60,7 +61,8 @@ class _Story:
 
     async def _wave(self, number: int, wave: Wave) -> None:
         """One wave with what is before and behind it, as far as that is not behind us."""
-        if wave.approve and not self._past.passed(wave.name, "approved") and not await self._approved(number, wave):
+        yes = f"approved {self._turns.run.plan.digest}"  # one to another plan is none
+        if wave.approve and not self._past.passed(wave.name, yes) and not await self._approved(number, wave):
             return
         if not self._past.passed(wave.name, "started"):
             self._write("started", wave, size=self._turns.fleet.by_wave[number].size)

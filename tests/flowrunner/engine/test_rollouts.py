@@ -181,6 +181,20 @@ def test_a_wave_soaks_and_waits_for_people(tmp_path: Path) -> None:
     assert pending(ran.events) == []
 
 
+def test_an_approval_is_void_when_the_plan_is_another_one(tmp_path: Path) -> None:
+    lab = FleetLab([[]] * 3)
+    plan = rollout(replace(REST, approve=True), parallel=1)
+    yes = Asked(job="update", wave="rest", plan=plan.digest)
+    stop = (15, lambda runner: runner.cancel("SIGINT"))
+    ran = execute(plan, tmp_path, lab, at=[(1, lambda runner: approve(runner.folder, yes, by="me")), stop])
+    assert len(ran.of("approval.given")) == 1
+    other = replace(plan, digest="2" * 64)
+    again = go_on(other, ran.finished.folder, lab, [stop], force=True)
+    assert [event["plan"] for event in again.of("approval.requested")] == [plan.digest, other.digest]
+    assert len(again.of("approval.given")) == 1
+    assert not again.of("device.resumed"), "nobody is touched before somebody has said yes to this plan"
+
+
 def test_who_cancels_while_people_are_waited_for_can_go_on_later(tmp_path: Path) -> None:
     lab = FleetLab([[]] * 3)
     plan = rollout(replace(REST, approve=True))
