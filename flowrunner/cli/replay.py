@@ -25,7 +25,7 @@ from flowrunner.cli.common import (
 )
 from flowrunner.cli.soak import reported
 from flowrunner.pipeline.compiler import compile
-from flowrunner.replay.again import environment_of, pipeline_of
+from flowrunner.replay.again import environment_of, origin, pipeline_of
 from flowrunner.replay.play import Player
 from flowrunner.replay.tape import Tape
 from flowrunner.report.display import display
@@ -48,12 +48,12 @@ def replay(
     console: Annotated[bool, typer.Option("--console", help="Show all console output", envvar="FLOW_CONSOLE")] = False,
     format: FormatOption = Format.TEXT,
 ) -> None:
-    """Run a pipeline against the recording of a run, without any device.
+    """Run a pipeline against the recording of a run, without any device; for a replay that is the run that it is of.
 
     Exit status: that of the pipeline, as with flow run; 2 when it asks for something that the recording does not have.
     """
     with reporting(format), TemporaryDirectory(prefix="flow-replay-") as folder:
-        tape = Tape(resolve_run(run, runs))
+        tape = Tape(origin(resolve_run(run, runs), runs))
         path = pipeline or pipeline_of(tape, Path(folder))
         environment = environment_of(tape, os.environ)
         compiled = compile(

@@ -161,11 +161,12 @@ class ConsoleLog:
             finally:
                 os.close(self._stamped)
                 os.close(self._cut)
-                self._stamped = -1
+                self._stamped = self._cut = -1
 
     def __del__(self) -> None:
-        if getattr(self, "_raw", -1) >= 0:
-            os.close(self._raw)
+        for file in (getattr(self, name, -1) for name in ("_raw", "_stamped", "_cut")):
+            if file >= 0:
+                os.close(file)
 
     def _tell(self) -> bool:
         news, self._news = self._news, None

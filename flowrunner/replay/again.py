@@ -7,8 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from flowrunner.engine.lines import read
 from flowrunner.errors import BenchError, PipelineError
 from flowrunner.replay.tape import Tape
+from flowrunner.report.runs import resolve_run
+
+
+def origin(folder: Path, runs: Path) -> Path:
+    """The folder of the run that was recorded: `folder`, or what it is a replay of."""
+    entry = read(folder / "journal.jsonl")[:1]
+    replay = entry[0].get("replay") if entry else None
+    return resolve_run(str(replay["run"]), runs) if replay else folder
 
 
 def pipeline_of(tape: Tape, folder: Path) -> Path:

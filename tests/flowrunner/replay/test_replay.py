@@ -2,13 +2,17 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from flowrunner.engine.lines import read
 from flowrunner.errors import BenchError, PipelineErrors
+from flowrunner.pipeline.compiler import compile
 from flowrunner.replay import store
+from flowrunner.replay.again import environment_of, origin, pipeline_of
+from flowrunner.replay.play import Player
 from flowrunner.replay.tape import Tape
 from tests.support.exporters import exporter
 from tests.support.replays import BOARD, HEAD, events, record, replay, timeless
@@ -144,6 +148,7 @@ def test_the_beginning_of_a_run_that_was_killed_can_be_replayed(recorded: Path, 
     assert done[0] == "on"
 
 
+@pytest.mark.machine
 def test_a_run_through_an_exporter_is_replayed_as_well(tmp_path: Path) -> None:
     (tmp_path / "board.yaml").write_text(BOARD)
     with exporter(tmp_path / "board.yaml", tmp_path) as served:
@@ -153,7 +158,7 @@ def test_a_run_through_an_exporter_is_replayed_as_well(tmp_path: Path) -> None:
     assert timeless(played.finished.folder) == timeless(finished.folder)
 
 
-def test_a_replay_cannot_be_replayed(recorded: Path, tmp_path: Path) -> None:
+def test_a_replay_holds_no_recording_of_its_own(recorded: Path, tmp_path: Path) -> None:
     played = replay(tmp_path, recorded, BOOT)
     with pytest.raises(BenchError, match="holds no recording"):
         Tape(played.finished.folder)
@@ -190,3 +195,26 @@ def test_a_recording_has_a_limit_and_says_so(tmp_path: Path, monkeypatch: pytest
     logs = [e["message"] for e in events(finished.folder) if e["event"] == "log"]
     assert logs == [message for message in logs if "the recording ends here" in message]
     assert len(logs) == 1
+
+
+def test_a_run_that_was_moved_brings_its_pipeline_along(tmp_path: Path) -> None:
+    (tmp_path / "there/lib").mkdir(parents=True)
+    (tmp_path / "there/lib/more.yaml").write_text("flow: 1\ntemplates: {greet: {steps: [{log: hello}]}}\n")
+    body = "include: {more: lib/more.yaml}\nsteps:\n  - power: on\n  - call: more.greet\n"
+    finished = record(tmp_path / "there", body)
+    moved = tmp_path / "elsewhere"
+    finished.folder.rename(moved)
+    shutil.rmtree(tmp_path / "there")
+    tape = Tape(moved)
+    path = pipeline_of(tape, tmp_path / "texts")
+    environment = environment_of(tape, {})
+    compiled = compile(path, environment=environment)
+    played = Player(tape, compiled.plan, compiled.secrets, tmp_path, environment=environment).play()
+    assert played.finished.exit == 0
+    assert timeless(played.finished.folder)[-1] == timeless(moved)[-1]
+
+
+def test_to_replay_a_replay_is_to_replay_what_it_is_of(recorded: Path) -> None:
+    played = replay(recorded.parent.parent, recorded)
+    assert origin(played.finished.folder, recorded.parent) == recorded
+    assert origin(recorded, recorded.parent) == recorded
