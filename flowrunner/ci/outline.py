@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from flowrunner.engine.state import FINALLY
 from flowrunner.model import Duration
-from flowrunner.pipeline.plan import Job, Plan, Retry, Scope
+from flowrunner.pipeline.plan import Job, Plan, Retry
 
 RUNS = "flow-runs"
 """The folder that carries runs from task to task."""
@@ -135,12 +135,8 @@ def _pauses(retry: Retry) -> Iterator[float]:
 
 
 def _left_out(plan: Plan) -> Iterator[str]:
-    if _limited(plan.scope):
+    if plan.scope.timeout is not None:
         yield "the pipeline's 'timeout' holds for each task, not for all of them together"
     for job in plan.scope.jobs:
         if job.group is not None and not isinstance(job.group, str):
             yield f"the concurrency group of '{job.id}' is known in the run only: it holds on one machine"
-
-
-def _limited(scope: Scope) -> bool:
-    return scope.timeout is not None
