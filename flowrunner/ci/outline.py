@@ -58,6 +58,11 @@ class Task:
     group: str | None = None
     job: bool = True
 
+    @property
+    def again(self) -> bool:
+        """Whether `errored` is worth another try: what comes behind all jobs ends as they did, and is done once."""
+        return self.name != END
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
