@@ -64,7 +64,8 @@ def _behind(names: Any) -> str:
 
 def _templates(outline: Outline, task: Task, name: str) -> list[dict[str, Any]]:
     pod: dict[str, Any] = {"name": name, "container": _container(outline, task.command, matrix=bool(task.labels))}
-    pod["retryStrategy"] = RETRY
+    if task.again:
+        pod["retryStrategy"] = RETRY
     if task.limit:
         pod["activeDeadlineSeconds"] = math.ceil(task.limit)
     if task.group:

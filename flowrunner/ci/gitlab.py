@@ -57,7 +57,8 @@ def _job(outline: Outline, task: Task) -> dict[str, Any]:
         job["timeout"] = f"{math.ceil(task.limit / 60)} minutes"
     if task.group:
         job["resource_group"] = task.group
-    job |= {"script": [task.command], "retry": RETRY}
+    retry = RETRY if task.again else {key: value for key, value in RETRY.items() if key != "exit_codes"}
+    job |= {"script": [task.command], "retry": retry}
     job["artifacts"] = {"when": "always", "paths": [folder]}
     return job
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from flowrunner.engine.state import FINALLY
 from flowrunner.model import Duration
-from flowrunner.pipeline.plan import Job, Plan, Retry, Scope
+from flowrunner.pipeline.plan import Job, Plan, Retry
 
 RUNS = "flow-runs"
 """The folder that carries runs from task to task."""
@@ -57,6 +57,11 @@ class Task:
     limit: float | None = None
     group: str | None = None
     job: bool = True
+
+    @property
+    def again(self) -> bool:
+        """Whether `errored` is worth another try: what comes behind all jobs ends as they did, and is done once."""
+        return self.name != END
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +140,8 @@ def _pauses(retry: Retry) -> Iterator[float]:
 
 
 def _left_out(plan: Plan) -> Iterator[str]:
-    if _limited(plan.scope):
+    if plan.scope.timeout is not None:
         yield "the pipeline's 'timeout' holds for each task, not for all of them together"
     for job in plan.scope.jobs:
         if job.group is not None and not isinstance(job.group, str):
             yield f"the concurrency group of '{job.id}' is known in the run only: it holds on one machine"
-
-
-def _limited(scope: Scope) -> bool:
-    return scope.timeout is not None

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from flowrunner.report.summary import summarize_folder
-from flowrunner.report.tell.surroundings import System
+from flowrunner.report.tell.surroundings import System, detect
 from flowrunner.report.tell.tell import tell
 
 CiOption = Annotated[
@@ -20,6 +20,8 @@ CiOption = Annotated[
 
 def tell_about(folder: Path, around: Mapping[str, str]) -> str | None:
     """Tell the system of `around` how the run in `folder` ended; returns what went wrong with that."""
+    if detect(around) not in (System.GITHUB, System.GITLAB):
+        return None
     try:
         tell(summarize_folder(folder), folder, around, sys.stdout.write)
     except OSError as error:

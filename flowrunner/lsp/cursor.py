@@ -87,7 +87,7 @@ def _cursor(lines: Sequence[str], key: bool, word: str) -> Cursor | None:
     if hit is None:
         return None
     path, is_key, around = hit
-    if is_key != key and not (is_key is False and not key):
+    if is_key != key:
         return None
     data = tuple(plain(one) for one in around)
     return Cursor(path, is_key, word, data)

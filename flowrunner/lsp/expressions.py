@@ -11,7 +11,7 @@ from flowrunner.lsp.names import Declared, Names, action_of, last_line
 from flowrunner.lsp.words import Word
 from flowrunner.pipeline.names import DEVICE, FAILURE, LOOP, RUN
 from flowrunner.source import Mapping as Map
-from flowrunner.source import plain
+from flowrunner.source import Scalar, plain
 
 ROOTS = {
     "inputs": "values that whoever starts it gives", "secrets": "values that must never be shown",
@@ -108,9 +108,9 @@ def meant(names: Names, parts: tuple[str, ...]) -> Declared | None:
 def _output(names: Names, step: Declared, output: str) -> Declared:
     """The place of an output where the author declares it, else the step that leaves it."""
     value = step.value
-    if isinstance(value, Map) and isinstance(value.get("call"), Map | None) is False:
-        called = names.template(str(plain(value.get("call"))))  # type: ignore[arg-type]
-        step, value = (called, called.value) if called else (step, value)
+    call = value.get("call") if isinstance(value, Map) else None
+    if isinstance(call, Scalar) and (called := names.template(str(call.value))):
+        step, value = called, called.value
     outputs = value.get("outputs") if isinstance(value, Map) else None
     key = outputs.key(output) if isinstance(outputs, Map) else None
     return Declared(key, value, step.file) if key else step

@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
+from flowrunner.errors import Span
 from flowrunner.source import Mapping, Node, Scalar
 from flowrunner.source.recovery import recovered
 
@@ -35,11 +36,7 @@ class File:
     def root(self) -> Mapping:
         """What it says; an empty mapping when that cannot be read."""
         root = recovered(self.text, str(self.path)).root
-        if isinstance(root, Mapping):
-            return root
-        from flowrunner.errors import Span
-
-        return Mapping((), Span(str(self.path), 1, 1, 1, 1))
+        return root if isinstance(root, Mapping) else Mapping((), Span(str(self.path), 1, 1, 1, 1))
 
     @cached_property
     def kind(self) -> Kind | None:
@@ -47,8 +44,8 @@ class File:
         keys = {str(key.value) for key, _ in self.root.entries}
         if {"exporters", "controllers"} & keys:
             return Kind.LAB
-        if "export" in keys or ((kind := self.root.get("kind")) and isinstance(kind, Scalar) and kind.value):
-            return Kind.EXPORTER if "export" in keys or _text(self.root.get("kind")) == "ExporterConfig" else None
+        if "export" in keys or _text(self.root.get("kind")) == "ExporterConfig":
+            return Kind.EXPORTER
         if keys & {"flow", "steps", "jobs", "templates"}:
             return Kind.PIPELINE
         if keys and not {"devices", "inputs", "include"} & keys:

@@ -12,6 +12,7 @@ from flowrunner.engine.result import EXIT
 from flowrunner.model import Outcome
 from flowrunner.report.merge.parts import ROOT, Part, Wanted, unit_of
 from flowrunner.report.tree import cut_off
+from flowrunner.report.verdict import job_of
 
 LOST = "no run of this job was found"
 HELP = "its CI job was not started, was killed, or could not save its run: read its log"
@@ -159,6 +160,14 @@ def _job(whole: _Join, name: str, last: float) -> dict[str, Any]:
     return end
 
 
+def _holds(whole: _Join, ending: Part) -> bool:
+    """Whether what the end of the pipeline said still holds: no job was done anew since, or it was not about a job."""
+    cause = (ending.ended or {}).get("cause") or {}
+    about_job = job_of(str(cause.get("path") or "")) in {*whole.wanted.jobs, *whole.wanted.units()}
+    newest = max(part.began for part in whole.owner.values())
+    return ending.began >= newest or bool(cause and not about_job)
+
+
 def _worst(ends: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return min(ends, key=lambda event: (_rank(event), event["ended"] or 0.0))
 
@@ -184,11 +193,11 @@ def _frame(
 
 def _outcome(whole: _Join, jobs: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, Any] | None]:
     """How the whole ended, and why: as the run said that did the end of the pipeline, else as the jobs ended."""
-    ending = whole.owner[ROOT] if whole.owner[ROOT].ending else None
-    if ending and ending.ended:
+    ending = whole.owner[ROOT] if whole.wanted.ends and whole.owner[ROOT].ending else None
+    if ending and ending.ended and _holds(whole, ending):
         return str(ending.ended["outcome"]), ending.ended.get("cause")
     counted = [job for job in jobs if not job["warning"]]
-    if ending or whole.wanted.ends:
+    if whole.wanted.ends and not (ending and ending.ended):
         missing = {"message": "no run of the end of the pipeline was found", "help": HELP, "blame": "infra"}
         counted.append(_finished(ROOT, float("inf"), {"outcome": "errored", "cause": "cancel", **missing}))
     worst = _worst(counted) if counted else None

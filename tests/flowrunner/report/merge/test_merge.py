@@ -108,6 +108,14 @@ def test_the_newest_run_of_a_job_is_its_last_word(small: Runs) -> None:
     assert len(list((merged / "artifacts").iterdir())) == 2, "what an earlier run left is not in it"
 
 
+def test_a_job_that_is_done_anew_after_a_whole_run_counts_as_it_is_now(small: Runs) -> None:
+    (small.folder / "broken").touch()
+    assert summarize_folder(small.run()).outcome == "failed"
+    (small.folder / "broken").unlink()
+    small.run("a")
+    assert summarize_folder(small.merge()[0]).outcome == "passed"
+
+
 def test_a_run_that_was_killed_is_errored_where_it_stopped(small: Runs) -> None:
     small.run("b")
     folder = small.run("a")
