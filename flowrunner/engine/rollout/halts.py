@@ -37,9 +37,9 @@ class Halts:
         self.halted: Halted | None = None
 
     def take_up(self, event: Event) -> None:
-        """A halt that an earlier runner took: a rollback is gone on with, a pause ends because somebody resumed it."""
-        if event["action"] == "rollback":
-            self.halted = Halted(of_event(event), "rolled back")
+        """A halt that an earlier runner took: it stands, but for a pause, which ends because somebody resumed it."""
+        if event["action"] != "pause":
+            self.halted = Halted(of_event(event), _STATES[event["action"]])
             return
         self._heard = self._bad()
         by = str(self._turns.run.owner)

@@ -114,7 +114,13 @@ class Turns:
         finish(self.run, self._site(turn), self._node(turn), result, started=started, attempts=max(turn.attempt, 1))
 
     def leave_out(self, turn: Turn, why: str) -> None:
-        """Journal that a device has no turn at all."""
+        """Journal that a device has no turn at all, or none any more when an earlier runner had begun with it."""
+        if turn.attempt:
+            what = f"its turn was not over when the runner ended, and {why}"
+            broken = Result(outcome=Outcome.ERRORED, path=self.of(turn), cause="cancel", blame="infra", message=what)
+            self.finish(turn, broken, None)
+            self.fleet.ended(turn, broken)
+            return
         result = Result(outcome=Outcome.SKIPPED, path=self.of(turn), cause="dependency", because=why)
         skip(self.run, self._site(turn), replace(self._node(turn), scope=replace(self.job.scope, steps=())), result)
         turn.result = result
