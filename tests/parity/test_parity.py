@@ -67,7 +67,7 @@ def consoles(done: Done) -> Mapping[str, str]:
 def test_each_pipeline_of_the_project_leaves_the_same_journal(tmp_path: Path, pipeline: Path) -> None:
     inputs = {}
     real = "machine.qemu" in bench(pipeline).read_text()
-    if real:
+    if real and "image:" in pipeline.read_text():
         built = subprocess.run(
             [sys.executable, ROOT / "tools/build_guest.py"], check=True, capture_output=True, text=True
         )
