@@ -11,7 +11,7 @@ BUSYBOX := busybox:busybox-static
 UBOOT  := qemu-system-aarch64:qemu-system-arm /usr/lib/u-boot/qemu_arm64/u-boot.bin:u-boot-qemu
 QEMU   := qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils
 VIRTUAL := qemu-system-riscv64:qemu-system-misc swtpm:swtpm /usr/share/OVMF/OVMF_CODE_4M.fd:ovmf \
-          /usr/share/AAVMF/AAVMF_CODE.fd:qemu-efi-aarch64 cloud-init:cloud-init
+          /usr/share/AAVMF/AAVMF_CODE.fd:qemu-efi-aarch64 cloud-init:cloud-init docker-registry:docker-registry
 VNC    := Xtigervnc:tigervnc-standalone-server tigervncpasswd:tigervnc-tools xterm:xterm xev:x11-utils \
           xrandr:x11-xserver-utils /usr/share/novnc/vnc.html:novnc
 NETBOOT := dnsmasq:dnsmasq-base ip:iproute2 setpriv:util-linux qemu-system-x86_64:qemu-system-x86

@@ -17,6 +17,8 @@ from flowrunner.image.checksum import Digest
 from flowrunner.image.codec import Codec, Compression, find_codec, unpacked
 from flowrunner.image.content import Piece, file_content, file_copies, positioned, sparse
 from flowrunner.image.fingerprint import Fingerprint
+from flowrunner.image.oci import SCHEME as OCI
+from flowrunner.image.oci import open_oci
 from flowrunner.image.remote import SCHEME, fetch, open_remote
 from flowrunner.image.source import LocalSource, Source
 from flowrunner.image.stop import Stop, in_thread
@@ -188,13 +190,17 @@ async def open_image(
     async with _open_source(str(source), base, stop) as (found, place):
         codec = find_codec(found, compression)
         blockmap = await _find_blockmap(place, bmap, base)
-        with closing(OpenImage(found, codec, blockmap, checksum, stop)) as image:
+        with closing(OpenImage(found, codec, blockmap, checksum or found.checksum, stop)) as image:
             yield image
 
 
 @asynccontextmanager
 async def _open_source(text: str, base: Path, stop: Stop) -> AsyncIterator[tuple[Source, str]]:
     """What is stored at a path or URL, and that path or URL in full."""
+    if text.startswith(OCI):
+        async with open_oci(text, stop) as artifact:
+            yield artifact, text
+        return
     if SCHEME.match(text) and not text.startswith("file://"):
         async with open_remote(text, stop) as remote:
             yield remote, text
@@ -219,7 +225,7 @@ async def _find_blockmap(place: str, bmap: str, base: Path) -> BlockMap | None:
 
 def _beside(place: str) -> Iterable[str]:
     """Where a block map lies when it lies beside its image; nowhere for a URL with a query, which names one thing."""
-    if SCHEME.match(place) and "?" in place:
+    if place.startswith(OCI) or (SCHEME.match(place) and "?" in place):
         return ()
     return dict.fromkeys((f"{place}.bmap", f"{SUFFIXES.sub('', place)}.bmap"))
 

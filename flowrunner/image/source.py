@@ -22,6 +22,8 @@ class Source(ABC):
     head: bytes
     position: int = 0
     blame: Blame = "config"
+    checksum: str | None = None
+    """What must come, where whoever stores it says so."""
 
     @abstractmethod
     def chunks(self) -> Generator[bytes, None, None]:

@@ -52,7 +52,7 @@ class FlashOutputs(Outputs):
 class Flash(Step):
     """Write an image to the target's storage; behind a mux it is switched to the host before and to the target after.
 
-    The image is a path, relative to the pipeline's folder, or a URL (http, https, s3, gcs ...). It may be packed
+    The image is a path, relative to the pipeline's folder, or a URL (http, https, s3, gcs, oci ...). It may be packed
     with gzip, xz, zstd or bzip2. Zeros are not written where the storage can be told so. A block map beside the image
     (`IMAGE.bmap`, made by `bmaptool create`) says which blocks matter at all, and its checksums are held against them.
 

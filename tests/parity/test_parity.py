@@ -19,7 +19,10 @@ from tests.support.exporters import exporter, run, running, served
 from tests.support.journals import comparable, logs, same_text
 
 ROOT = Path(__file__).parents[2]
-PIPELINES = [path for path in sorted((ROOT / "pipelines").glob("*.yaml")) if path.name != "lab.yaml"]
+APART = ("lab.yaml", "cloud-test.yaml", "network-flash.yaml")
+"""Not a pipeline; three boots by UEFI, and a board that needs a network of its own: they have tests of their own."""
+
+PIPELINES = [path for path in sorted((ROOT / "pipelines").glob("*.yaml")) if path.name not in APART]
 
 
 def plan(pipeline: Path) -> Plan:
@@ -67,7 +70,7 @@ def consoles(done: Done) -> Mapping[str, str]:
 def test_each_pipeline_of_the_project_leaves_the_same_journal(tmp_path: Path, pipeline: Path) -> None:
     inputs = {}
     real = "machine.qemu" in bench(pipeline).read_text()
-    if real:
+    if real and "image:" in pipeline.read_text():
         built = subprocess.run(
             [sys.executable, ROOT / "tools/build_guest.py"], check=True, capture_output=True, text=True
         )
@@ -77,7 +80,7 @@ def test_each_pipeline_of_the_project_leaves_the_same_journal(tmp_path: Path, pi
     with exporter(file, tmp_path) as apart:
         unix = run(pipeline, tmp_path / "unix", exporters=[apart.unix], inputs=inputs)
         tcp = run(pipeline, tmp_path / "tcp", exporters=[apart.tcp], inputs=inputs)
-    assert here.outcome == "passed"
+    assert here.outcome == "passed", here.finished.result
     same(here, unix, exact=not real)
     same(here, tcp, exact=not real)
 

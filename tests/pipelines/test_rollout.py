@@ -12,7 +12,7 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 
 def test_every_gateway_gets_the_release(tmp_path: Path) -> None:
-    done = run(PIPELINES / "rollout.yaml", tmp_path, lab=PIPELINES / "fleet" / "lab.yaml")
+    done = run(PIPELINES / "fleet" / "rollout.yaml", tmp_path, lab=PIPELINES / "fleet" / "lab.yaml")
     assert done.outcome == "passed"
     assert check(done.events, "update").state == "complete"
     (said,) = [event["message"] for event in done.of("log") if event["path"] == "report.log1"]
@@ -29,7 +29,7 @@ def test_a_release_that_does_not_boot_is_taken_back(tmp_path: Path) -> None:
             "gw-oslo-1: &oslo\n    labels: {product: gateway, site: oslo}\n    export: {board: {type: machine.virtual, config: {boot_time: 50ms, boots: [panic]}}}",
         )
     )
-    done = run(folder / "rollout.yaml", tmp_path, lab=folder / "fleet" / "lab.yaml")
+    done = run(folder / "fleet" / "rollout.yaml", tmp_path, lab=folder / "fleet" / "lab.yaml")
     assert done.outcome == "failed"
     seen = check(done.events, "update")
     assert seen.state == "rolled back"

@@ -24,11 +24,11 @@ flow device qmp human-monitor-command '{"command-line": "info version"}'
 """
 
 
-def flow(folder: Path, *words: str, **options: object) -> subprocess.Popen[str]:
+def flow(folder: Path, *words: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TMPDIR": str(folder)}
     return subprocess.Popen(
         [sys.executable, "-m", "flowrunner", *words], cwd=folder, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **options,  # type: ignore[call-overload]
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 
