@@ -56,7 +56,6 @@ class Task:
     fail_fast: bool = True
     limit: float | None = None
     group: str | None = None
-    job: bool = True
 
     @property
     def again(self) -> bool:
@@ -80,11 +79,11 @@ def outline(plan: Plan, wish: Wish) -> Outline:
     scope = plan.scope
     if not scope.jobs:
         command = _command(wish, "", "--runs", f"{RUNS}/pipeline")
-        return Outline(name=plan.name, wish=wish, tasks=[Task(name="pipeline", command=command, job=False)])
+        return Outline(name=plan.name, wish=wish, tasks=[Task(name="pipeline", command=command)])
     tasks = [_task(job, wish) for job in scope.jobs]
     if scope.rescue or scope.last or scope.outputs:
         command = _command(wish, "", "--ending", "--after", RUNS, "--runs", f"{RUNS}/{END}")
-        tasks.append(Task(name=END, command=command, needs=[task.name for task in tasks], job=False))
+        tasks.append(Task(name=END, command=command, needs=[task.name for task in tasks]))
     return Outline(name=plan.name, wish=wish, tasks=tasks, left_out=list(_left_out(plan)))
 
 
