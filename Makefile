@@ -11,13 +11,15 @@ BUSYBOX := busybox:busybox-static
 UBOOT  := qemu-system-aarch64:qemu-system-arm /usr/lib/u-boot/qemu_arm64/u-boot.bin:u-boot-qemu
 QEMU   := qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils
 VIRTUAL := qemu-system-riscv64:qemu-system-misc swtpm:swtpm /usr/share/OVMF/OVMF_CODE_4M.fd:ovmf \
-          /usr/share/AAVMF/AAVMF_CODE.fd:qemu-efi-aarch64 cloud-init:cloud-init docker-registry:docker-registry
+          /usr/share/AAVMF/AAVMF_CODE.fd:qemu-efi-aarch64
+# cloud-init looks for work at each boot of the machine that it is installed on: only throw-away machines get it.
+SEEDS  := $(if $(CI),cloud-init:cloud-init)
 VNC    := Xtigervnc:tigervnc-standalone-server tigervncpasswd:tigervnc-tools xterm:xterm xev:x11-utils \
           xrandr:x11-xserver-utils /usr/share/novnc/vnc.html:novnc
 NETBOOT := dnsmasq:dnsmasq-base ip:iproute2 setpriv:util-linux qemu-system-x86_64:qemu-system-x86
 REGISTRY := docker-registry:docker-registry htpasswd:apache2-utils
 GUEST  := mke2fs:e2fsprogs cpio:cpio zstd:zstd xz:xz-utils
-TOOLS  := bmaptool:bmap-tools socat:socat chromium:chromium npm:npm node:nodejs losetup:mount \
+TOOLS  := bmaptool:bmap-tools socat:socat git:git chromium:chromium npm:npm node:nodejs losetup:mount \
           dbus-daemon:dbus-daemon busctl:systemd openssl:openssl ip:iproute2 curl:curl wget:wget tftp:tftp-hpa \
           atftp:atftp bzip2:bzip2 /usr/sbin/sshd:openssh-server ssh:openssh-client /usr/lib/ipxe/qemu/efi-virtio.rom:ipxe-qemu /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core
 
@@ -34,7 +36,7 @@ netflash: $(READY)
 	tools/netboot/network.sh $(BIN)/flow run pipelines/network-flash.yaml
 
 test: $(READY) $(EDITOR) $(PEERS) check
-	@tools/need.sh $(QEMU) $(VIRTUAL) $(VNC) $(GUEST) $(TOOLS) $(BUSYBOX) $(UBOOT) $(NETBOOT) $(REGISTRY)
+	@tools/need.sh $(QEMU) $(VIRTUAL) $(SEEDS) $(VNC) $(GUEST) $(TOOLS) $(BUSYBOX) $(UBOOT) $(NETBOOT) $(REGISTRY)
 	@$(BIN)/python tools/build_guest.py
 	@$(BIN)/python -m tools.build_netboot
 	$(BIN)/pytest -q -m "not machine and not browser and not editor and not peer" -n 2
