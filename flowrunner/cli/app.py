@@ -21,7 +21,7 @@ COMMANDS = {
     "device": "Use a device by hand: power, console, flash",
     "bundle": "Check, push and pull what boards boot to be flashed",
     "runs": "List the runs of this folder",
-    "report": "Write the reports of a run again, print its summary, or join runs",
+    "report": "Write or print the reports of a run; join runs",
     "resume": "Go on with a run that ended early",
     "approve": "Let a rollout go on to a wave",
     "diff": "Show what is different between two runs",

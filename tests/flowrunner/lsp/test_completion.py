@@ -14,6 +14,11 @@ TEMPLATE = "templates:\n  up:\n    inputs: {prompt: {description: What it says}}
 EXPECT = {"pattern", "prompt", "patterns", "within", "settle", "reject"}
 
 
+def named(value: object) -> str:
+    """The name of a parameter: the same in each process, which the order of a set is not."""
+    return " ".join(sorted(value)) if isinstance(value, set) else str(value)
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
