@@ -44,7 +44,7 @@ def named(value: object) -> str:
         ("  - log: ${{ devices.dut.|\n", {"name", "exporter", "labels"}),
         ("  - {log: 'inputs.|'}\n", set()),
     ],
-    ids=str,
+    ids=named,
 )  # fmt: skip
 async def test_offers_what_fits(editor: Editor, text: str, wanted: set[str]) -> None:
     assert set(await editor.offers(HEAD + text)) == wanted
@@ -97,7 +97,7 @@ jobs:
         (("build", "x", "needs.build.outputs.|"), {"image"}),
         (("build", "x", "steps.|"), set()),
     ],
-    ids=str,
+    ids=named,
 )
 async def test_offers_what_a_job_sees(editor: Editor, parts: tuple[str, ...], wanted: set[str]) -> None:
     assert set(await editor.offers(JOBS % parts)) == wanted
