@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from threading import RLock
+from contextlib import suppress
+from threading import Event as Flag
+from threading import RLock, Thread
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -32,10 +34,11 @@ class LiveTree:
     """A listener, and a context manager around the run.
 
     The terminal's modes are never changed and its cursor stays visible: there is nothing to restore, however the
-    process ends.
+    process ends. It is drawn again every `pause` seconds, by a thread of our own: rich's would take its lock before
+    ours, and we take ours before rich's.
     """
 
-    def __init__(self, console: Console, *, echo: bool = False) -> None:
+    def __init__(self, console: Console, *, echo: bool = False, pause: float = 0.1) -> None:
         self._console = console
         self._echo = echo
         self._follow = Follow()
@@ -46,16 +49,27 @@ class LiveTree:
         self._beside = False
         self._partial: dict[str, bytes] = {}
         self._spinner = Spinner("dots", style="cyan")
+        self._pause = pause
+        self._over = Flag()
+        self._drawing = Thread(target=self._draw, name="live", daemon=True)
         self._live = Live(
-            get_renderable=self._frame, console=console, refresh_per_second=10, transient=True, vertical_overflow="crop"
+            get_renderable=self._frame, console=console, auto_refresh=False, transient=True, vertical_overflow="crop"
         )
 
     def __enter__(self) -> LiveTree:
         self._live.start()
         self._console.show_cursor(True)
+        self._drawing.start()
         return self
 
+    def _draw(self) -> None:
+        while not self._over.wait(self._pause):
+            with self._lock, suppress(OSError):  # a terminal that has gone is noticed where lines are printed
+                self._live.refresh()
+
     def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._drawing.join()
         with self._lock:
             self._flush_skipped()
             self._follow.running.clear()

@@ -98,6 +98,16 @@ def test_the_cursor_is_visible_whenever_the_live_tree_could_be_killed(make: Make
             assert text.rfind("\x1b[?25h") >= text.rfind("\x1b[?25l")
 
 
+@pytest.mark.timeout(30)
+def test_events_and_drawing_do_not_wait_for_each_other_for_ever(make: Make) -> None:
+    console = Console(file=Terminal(), force_terminal=True, width=100)
+    events = read(make("passed") / "journal.jsonl")
+    for _ in range(3):
+        with LiveTree(console, pause=0) as tree:
+            for event in with_console(events * 5):
+                tree(event)
+
+
 def test_no_line_is_wider_than_the_terminal_while_it_lives(make: Make) -> None:
     console = Console(file=Terminal(), force_terminal=True, width=60, color_system=None)
     tree = LiveTree(console)
