@@ -24,6 +24,9 @@ PIECE = 240
 PLAIN = 160
 """Characters up to which a command is sent as it is."""
 
+INTERRUPT = 1.5
+"""Seconds for which a shell that does not ask for a command is told to end the last one."""
+
 ANSWER = 10.0
 """Seconds in which a shell must take a line."""
 
@@ -139,9 +142,19 @@ class PosixShell:
         return last_lines(b"\n".join(line for line in raw.split(b"\n") if self._word.encode() not in line))
 
     async def interrupt(self) -> None:
-        """Press Ctrl-C, so that the next command finds a shell."""
-        with anyio.CancelScope(shield=True), anyio.move_on_after(2):
-            await self._session.send(b"\x03")
+        """Press Ctrl-C, so that the next command finds a shell; again when none asks for one.
+
+        A shell that is about to start a program may miss it, and waits for that program then.
+        """
+        with anyio.CancelScope(shield=True), anyio.move_on_after(INTERRUPT):
+            while True:
+                before = self._session.end
+                await self._session.send(b"\x03")
+                await anyio.sleep(0.1)
+                await self._session.quiet(0.05)
+                asked = self._session.read(before).rpartition(b"\n")[2].rstrip()
+                if asked and not asked.endswith(b"^C"):
+                    return
 
 
 def _exports(env: Mapping[str, str]) -> str:

@@ -200,6 +200,19 @@ async def test_a_canceled_command_is_interrupted(tmp_path: Path) -> None:
         assert (await dut.run("echo fine", within="5s")).stdout == "fine"
 
 
+async def test_a_program_that_misses_an_interrupt_gets_another(tmp_path: Path) -> None:
+    deaf = "trap 'trap - INT' INT; echo started; for i in $(seq 600); do sleep 0.1; done"
+    async with target("bash", tmp_path) as dut:
+        task = asyncio.create_task(dut.run(f"( {deaf} )"))
+        with anyio.fail_after(5):
+            while b"\nstarted" not in dut.reader.log.read(0):
+                await dut.reader.log.changed(dut.reader.log.end)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await dut.run("echo fine", within="5s")).stdout == "fine"
+
+
 async def test_leaves_the_prompt_for_the_next_step(tmp_path: Path) -> None:
     async with target("bash", tmp_path) as dut:
         await dut.run("PS1='new> '")
