@@ -167,15 +167,13 @@ def _attempt_bars(attempt: Attempt, total: float) -> Iterator[Html]:
 
 
 def _safe_rows(summary: Summary, total: float) -> Iterator[Html]:
+    several = len({(state.job, state.role) for state in summary.safe_states}) > 1
     for state in summary.safe_states:
         outcome = "passed" if state.ok else "errored"
-        title = f"safe state: {state.role}.{state.part} {state.action}" + (
-            f": {state.message}" if state.message else ""
-        )
+        title = f"safe state: {state.label} {state.action}" + (f": {state.message}" if state.message else "")
         box = _box(state.started, state.ended if state.ended is not None else total, total)
-        label = tag(
-            "span", f"{state.part} {state.action}", tag("small", "safe state"), title=f"{state.role}.{state.part}"
-        )
+        part = state.label if several else state.part
+        label = tag("span", f"{part} {state.action}", tag("small", "safe state"), title=state.label)
         yield _lane(label, [tag("span", class_=f"bar safe {outcome}", style=box, title=plain(title))], "safe")
 
 
