@@ -83,7 +83,7 @@ class Includes:
         if len(sources) != 1:
             what = f"{label} is {' and '.join(sources)} at once" if sources else f"{label} names no file"
             where = keys.places[(sources[1],)] if sources else key
-            self._problems.add(what, code="bad-value", where=where, help="give it one of file, git, oci")
+            self._problems.add(what, code="bad-value", where=where, help="give it one of file and git")
             return False
         wanted = {"file": (), "git": ("ref", "path"), "oci": ("path",)}[sources[0]]
         missing = [name for name in wanted if sources[0] == "git" and not keys.get(name)]
