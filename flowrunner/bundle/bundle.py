@@ -13,8 +13,8 @@ import anyio.to_thread
 
 from flowrunner.bundle.cache import cached, default_cache
 from flowrunner.bundle.manifest import NAME, Loaded, Manifest, load_manifest
-from flowrunner.bundle.reference import Access, Reference
 from flowrunner.errors import BenchError, near
+from flowrunner.registry.reference import Access, Reference
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.zst")
 

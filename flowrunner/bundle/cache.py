@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from flowrunner.bundle.reference import Access, Reference
+from flowrunner.registry.reference import Access, Reference
 
 
 def default_cache() -> Path:

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
-import oras.container
 import oras.oci
 import oras.provider
 import requests
 
-from flowrunner.bundle.reference import Access, Reference
 from flowrunner.errors import BenchError
+from flowrunner.registry.connection import TITLE, cause, connect
+from flowrunner.registry.reference import Access, Reference
 
-TITLE = "org.opencontainers.image.title"
 UNPACK = "io.deis.oras.content.unpack"
 KIND = "application/vnd.jumpstarter.flasher-bundle.v1"
 ACCEPT = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 PIECE = 1 << 20
 LARGEST_MANIFEST = 4 << 20
-TIMEOUT = (10, 120)
-"""Seconds to connect, and between two pieces."""
-
-
-class _Provider(oras.provider.Registry):  # type: ignore[misc] # oras has no types
-    """oras without its retries, which would hide for two minutes that nobody answers."""
-
-    do_request = inspect.unwrap(oras.provider.Registry.do_request)
 
 
 class Registry:
@@ -41,26 +31,9 @@ class Registry:
 
     def __init__(self, reference: Reference, access: Access) -> None:
         self.reference = reference
-        insecure = reference.plain if access.insecure is None else access.insecure
-        self._url = f"{'http' if insecure else 'https'}://{reference.registry}/v2/"
-        self._verify: bool | str = access.cacert or True
+        self._url = access.url(reference)
         with self._told():
-            asked = requests.get(self._url, timeout=TIMEOUT, verify=self._verify)
-        basic = asked.headers.get("Www-Authenticate", "").lower().startswith("basic")
-        self._provider = _Provider(
-            insecure=insecure, tls_verify=self._verify, auth_backend="basic" if basic else "token"
-        )
-        self._container = oras.container.Container(f"{reference.repository}:{reference.tag or 'latest'}")
-        self._container.registry = reference.registry
-        self._container.digest = reference.digest
-        if access.username is not None:
-            self._provider.auth.set_basic_auth(access.username, access.password or "")
-        else:
-            self._provider.auth.load_configs(self._container)
-        if basic and not hasattr(self._provider.auth, "_basic_auth"):  # oras would fail in another way
-            raise self._refused()
-        session = self._provider.session
-        session.request = _timed(session.request)
+            self._provider, self._container = connect(reference, access)
 
     def __enter__(self) -> Self:
         return self
@@ -173,20 +146,13 @@ class Registry:
             ) from error  # fmt: skip
         except requests.exceptions.RequestException as error:
             raise BenchError(
-                f"registry '{registry}' did not answer: {_cause(error)}", blame="infra",
+                f"registry '{registry}' did not answer: {cause(error)}", blame="infra",
                 help="is it up, and is this the right address?",
             ) from error  # fmt: skip
         except ValueError as error:  # oras has no other for a login that was refused
             if "authentication" not in str(error):
                 raise
             raise self._refused() from error
-
-
-def _timed(request: Any) -> Any:
-    def timed(*args: Any, **kwargs: Any) -> requests.Response:
-        return cast("requests.Response", request(*args, **{"timeout": TIMEOUT, **kwargs}))
-
-    return timed
 
 
 def _unpack(tar: Path, folder: Path) -> None:
@@ -198,12 +164,3 @@ def _unpack(tar: Path, folder: Path) -> None:
         raise BenchError(f"the bundle's '{tar.name[1:-4]}' cannot be unpacked: {error}", blame="config") from error
     finally:
         tar.unlink()
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason, in the system's words."""
-    while (inner := error.__cause__ or error.__context__ or getattr(error, "reason", None)) and inner is not error:
-        if not isinstance(inner, BaseException):
-            break
-        error = inner
-    return getattr(error, "strerror", None) or str(error)

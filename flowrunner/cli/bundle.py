@@ -13,9 +13,9 @@ import anyio.to_thread
 import typer
 
 from flowrunner.bundle.bundle import Bundle, open_bundle
-from flowrunner.bundle.reference import Access, Reference
 from flowrunner.cli.common import reporting
 from flowrunner.model import Size
+from flowrunner.registry.reference import Access, Reference
 
 bundle = typer.Typer(no_args_is_help=True, help="Check, push and pull what boards boot over the network to be flashed")
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
-import os
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies
+from urllib.parse import unquote
 
-import anyio
 import anyio.to_thread
 
 from flowrunner.errors import BenchError, near
 from flowrunner.image.source import Source
 from flowrunner.image.stop import Stop
+from flowrunner.registry.reference import Access, Reference
 
 SCHEME = "oci://"
 READ = 1 << 18
-CONNECT = 15.0
-"""Seconds that the registry may take to answer at first."""
-
-TITLE = "org.opencontainers.image.title"
-"""The annotation that names a file: OCI image specification, annotations.md."""
 
 
 class OciSource(Source):
@@ -74,7 +66,6 @@ async def open_oci(url: str, stop: Stop) -> AsyncIterator[OciSource]:
     Raises:
         BenchError: it is not there, not for us, or the registry cannot be reached.
     """
-    await _answers(url)
     source = await anyio.to_thread.run_sync(_open, url, stop)
     try:
         yield source
@@ -82,33 +73,22 @@ async def open_oci(url: str, stop: Stop) -> AsyncIterator[OciSource]:
         source.close()
 
 
-async def _answers(url: str) -> None:
-    """See that the registry is there: oras tries for a minute before it says that it is not."""
-    parts = urlsplit(url)
-    if getproxies():
-        return
-    try:
-        with anyio.fail_after(CONNECT):
-            port = parts.port or (80 if _here(parts.hostname or "") else 443)
-            await (await anyio.connect_tcp(parts.hostname or "", port)).aclose()
-    except OSError as error:
-        why = "it did not answer" if isinstance(error, TimeoutError) else _reason(error.__cause__ or error)
-        raise BenchError(f"image '{url}' could not be read: {why}", blame="infra") from error
-
-
 def _open(url: str, stop: Stop) -> OciSource:
     try:
-        import oras.container
-        import oras.provider
         import requests
+
+        from flowrunner.registry.connection import connect
     except ImportError as error:
         raise BenchError(
             "images from registries need oras", blame="config", help="pip install flowrunner[oci]"
         ) from error
-    where, _, wanted = url.removeprefix(SCHEME).partition("#")
+    where, _, wanted = url.partition("#")
+    reference = Reference.match(where)
+    if reference is None:
+        help = "write it as oci://registry.example.com/images/board:1.4"
+        raise BenchError(f"image '{url}' could not be read: it is no name of an artifact", blame="config", help=help)
     try:
-        container = oras.container.Container(where)
-        registry = oras.provider.Registry(insecure=_here(urlsplit(url).hostname or ""))
+        registry, container = connect(reference, Access())
         layer = _layer(url, registry.get_manifest(container), unquote(wanted))
         response = registry.get_blob(container, layer["digest"], stream=True)
         response.raise_for_status()
@@ -118,6 +98,8 @@ def _open(url: str, stop: Stop) -> OciSource:
 
 
 def _layer(url: str, manifest: Mapping[str, Any], wanted: str) -> Mapping[str, Any]:
+    from flowrunner.registry.connection import TITLE
+
     layers = {layer.get("annotations", {}).get(TITLE, layer["digest"]): layer for layer in manifest.get("layers", ())}
     if wanted and wanted not in layers:
         raise BenchError(f"'{url}' has no file '{wanted}'", blame="config", help=near(wanted, layers))
@@ -127,18 +109,14 @@ def _layer(url: str, manifest: Mapping[str, Any], wanted: str) -> Mapping[str, A
     return layers[wanted] if wanted else next(iter(layers.values()))
 
 
-def _here(host: str) -> bool:
-    """Whether a registry is on this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _reason(error: BaseException) -> str:
     """Why, without the library's wrapping."""
+    import requests
+
+    from flowrunner.registry.connection import cause
+
+    if isinstance(error, requests.Timeout):
+        return "it did not answer"
     text = str(error)
-    if isinstance(error, OSError) and error.errno and error.errno > 0:
-        return os.strerror(error.errno)
     known = {"Not Found": "it is not there", "Unauthorized": "it is not for us"}
-    return next((words for mark, words in known.items() if mark in text), text.partition("\n")[0])
+    return next((words for mark, words in known.items() if mark in text), cause(error).partition("\n")[0])

@@ -13,13 +13,13 @@ import anyio
 
 from flowrunner.beside import beside
 from flowrunner.bundle.bundle import Bundle, open_bundle
-from flowrunner.bundle.reference import Access
 from flowrunner.driver import NOTICE, Driver
 from flowrunner.errors import BenchError, PipelineErrors, near
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.power import Power
 from flowrunner.interfaces.server import HttpServer, TftpServer
 from flowrunner.interfaces.storage import Flasher, Image, Written
+from flowrunner.registry.reference import Access
 from flowrunner_drivers._shared import share
 from flowrunner_drivers.flasher._boot import Boot, Load, Start, reading
 from flowrunner_drivers.flasher._config import FlasherConfig

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from flowrunner.bundle.bundle import Bundle, open_bundle
-from flowrunner.bundle.reference import Access, Reference
 from flowrunner.bundle.registry import Registry as OurRegistry
 from flowrunner.errors import BenchError
+from flowrunner.registry.reference import Access, Reference
 from tests.support.registry import PASSWORD, USER, Registry, needs_registry, registry
 
 pytestmark = pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""How a bundle in a registry is named, and with what it may be read."""
+"""How content of a registry is named, and with what it may be read."""
 
 from __future__ import annotations
 
@@ -34,10 +34,18 @@ class Reference:
         Raises:
             BenchError: it is none.
         """
-        found = _REFERENCE.fullmatch(text)
+        found = cls.match(text)
         if not found:
             help = "name a folder, a tar, or a reference: registry.example.com/flashers/board:1.0"
             raise BenchError(f"'{text}' is no bundle", blame="config", help=help)
+        return found
+
+    @classmethod
+    def match(cls, text: str) -> Self | None:
+        """As `parse`, and None when it is none."""
+        found = _REFERENCE.fullmatch(text)
+        if not found:
+            return None
         tag, digest = found["tag"], found["digest"]
         return cls(found["registry"], found["name"], tag or (None if digest else "latest"), digest)
 
@@ -50,7 +58,7 @@ class Reference:
         return f"{self.registry}/{self.name}"
 
     @property
-    def plain(self) -> bool:
+    def here(self) -> bool:
         """Whether the registry is on this machine, where HTTP will do."""
         return _LOOPBACK.fullmatch(self.registry) is not None
 
@@ -71,3 +79,11 @@ class Access:
     def found(cls) -> Self:
         """What `OCI_USERNAME` and `OCI_PASSWORD` say."""
         return cls(os.environ.get("OCI_USERNAME"), os.environ.get("OCI_PASSWORD"))
+
+    def plain(self, reference: Reference) -> bool:
+        """Whether the registry is spoken to over HTTP."""
+        return reference.here if self.insecure is None else self.insecure
+
+    def url(self, reference: Reference) -> str:
+        """Where the registry's interface begins."""
+        return f"{'http' if self.plain(reference) else 'https'}://{reference.registry}/v2/"

@@ -1,0 +1,1 @@
+"""OCI registries: what their content is called, and the way there."""
