@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_type_hints
 
@@ -15,6 +15,7 @@ from flowrunner.interface import Interface
 from flowrunner.model import Duration, Kind, Model
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
+T = TypeVar("T")
 
 
 class Outputs(BaseModel):
@@ -146,6 +147,15 @@ class Context(ABC):
         """Journal what is about to exist, and afterwards that it is gone, so that `flow recover` can clean up.
 
         For `process` the facts are known only when it runs: give `group` (a process group's id) right after the start.
+        """
+
+    @abstractmethod
+    async def keep(self, resource: AbstractAsyncContextManager[T]) -> T:
+        """Enter `resource` and keep it for later steps, until the scope that this step stands in ends.
+
+        It is left behind the scope's `finally` and before its devices are given back, in reverse order, however the
+        scope ended; at once when this attempt does not pass. Whoever kills the runner leaves nothing: say with
+        `created` what would be left on the disk. One that breaks in between makes the scope errored.
         """
 
     @abstractmethod

@@ -48,6 +48,11 @@ async def attempt_step(
     if ending.overrun:
         run.journal.write("overrun", path=path, seconds=GRACE)
     result = _judge(ending, node, path, limit, idle)
+    context.over = True
+    if result.good:
+        site.beside.take(context.kept)
+    else:
+        await context.kept.end()
     if result.good or context.last_console is None:
         return result
     return replace(result, console=context.last_console.name, offset=context.last_console.end)

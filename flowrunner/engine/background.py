@@ -10,6 +10,7 @@ import regex
 
 from flowrunner.engine.attempt import attempt_step
 from flowrunner.engine.halt import Halt
+from flowrunner.engine.kept import CLOSING
 from flowrunner.engine.names import seconds
 from flowrunner.engine.record import begin, finish
 from flowrunner.engine.result import PASSED, Result, of_error
@@ -20,23 +21,11 @@ from flowrunner.model import Outcome
 from flowrunner.pipeline.plan import Background, Ready
 
 
-class Beside:
-    """The background commands of one scope."""
-
-    def __init__(self) -> None:
-        self._running: list[_Running] = []
-
-    async def start(self, run: Run, site: Site, node: Background) -> Result:
-        """Start `node` and wait until it is ready; the result says whether the scope can go on."""
-        running = _Running(run, site, node)
-        self._running.append(running)
-        return await running.start()
-
-    async def end(self) -> Result:
-        """End all of them, last one first; the result is that of the first that had ended badly by itself."""
-        results = [await running.end() for running in reversed(self._running)]
-        self._running.clear()
-        return next((result for result in reversed(results) if not result.good), PASSED)
+async def start(run: Run, site: Site, node: Background) -> Result:
+    """Start `node` and wait until it is ready; the result says whether the scope can go on."""
+    running = _Running(run, site, node)
+    site.beside.add(running)
+    return await running.start()
 
 
 class _Running:
@@ -83,7 +72,7 @@ class _Running:
     async def end(self) -> Result:
         assert self._task is not None
         by_itself = self._task.done()
-        self._halt.request(Result(outcome=Outcome.CANCELED, message="its scope ended"))
+        self._halt.request(CLOSING)
         result = await self._task
         if not by_itself and result.outcome is Outcome.CANCELED:
             result = replace(PASSED, path=result.path)

@@ -6,7 +6,7 @@ import hashlib
 import mimetypes
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, cast
@@ -14,11 +14,12 @@ from typing import Any, Literal, NoReturn, TypeVar, cast
 import anyio
 
 from flowrunner.engine.held import Held
+from flowrunner.engine.kept import Beside, Kept
 from flowrunner.engine.result import Result
 from flowrunner.engine.site import Site
 from flowrunner.engine.state import Run
 from flowrunner.engine.supervise import Idle
-from flowrunner.errors import Blame, PipelineError, near
+from flowrunner.errors import BenchError, Blame, PipelineError, near
 from flowrunner.interface import Interface
 from flowrunner.interfaces.console import Console
 from flowrunner.model import Duration, Outcome
@@ -26,6 +27,7 @@ from flowrunner.pipeline.plan import StepNode
 from flowrunner.step import ConsoleSession, Context
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
+T = TypeVar("T")
 
 
 class StopRun(Exception):
@@ -52,6 +54,8 @@ class StepContext(Context):
         self._tap = tap
         self.last_console: ConsoleSession | None = None
         self._artifacts: list[tuple[str, Path]] = []
+        self.kept = Beside()
+        self.over = False
         self.home = run.plan.file.parent
         self.folder = site.home or self.home
         self.environment = {**run.options.environment, "FLOW_RUN_ID": run.id, "FLOW_RUN_DIR": str(run.folder)}
@@ -131,6 +135,16 @@ class StepContext(Context):
         self._run.journal.write("created", durable=True, path=self._path, kind=kind, facts=facts)
         yield
         self._run.journal.write("removed", path=self._path, kind=kind, facts=facts)
+
+    async def keep(self, resource: AbstractAsyncContextManager[T]) -> T:
+        kept = Kept(self._path, self._node.where)
+        value = await kept.open(resource)
+        if self.over:
+            await kept.end()
+            raise BenchError("the step that wants to keep it is over", blame="internal")
+        kept.told(lambda what: self.log(what, level="error"))
+        self.kept.add(kept)
+        return value
 
     def stop(self, outcome: Literal["passed", "failed", "errored"], message: str) -> NoReturn:
         blame: Blame | None = "config" if outcome == "errored" else None

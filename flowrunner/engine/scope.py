@@ -9,13 +9,14 @@ from typing import Literal
 import anyio
 
 from flowrunner.engine.attempt import attempt_step
-from flowrunner.engine.background import Beside
+from flowrunner.engine.background import start
 from flowrunner.engine.branches import run_branches, wait_at
 from flowrunner.engine.call import called
 from flowrunner.engine.devices import with_devices
 from flowrunner.engine.halt import Halt, Limit
 from flowrunner.engine.held import Held
 from flowrunner.engine.jobs import run_jobs
+from flowrunner.engine.kept import Beside
 from flowrunner.engine.names import Frame, resolve, seconds
 from flowrunner.engine.record import begin, finish, restore, skip, tolerated
 from flowrunner.engine.repeat import attempts, foreach, limited
@@ -84,12 +85,12 @@ def _device_names(held: Held) -> dict[str, object]:
 async def _run_parts(run: Run, site: Site, scope: Scope, path: str) -> Result:
     halt, beside = Halt(site.halt), Beside()
     try:
-        here = limited(replace(site, halt=halt), seconds(scope.timeout, site.frame), "timeout")
+        here = limited(replace(site, halt=halt, beside=beside), seconds(scope.timeout, site.frame), "timeout")
         after = seconds(scope.finally_timeout, site.frame) or Duration(FINALLY)
     except FlowrunnerError as error:
         return of_error(error, kind="test", path=path, where=_where(scope))
     async with watching(run, here, scope.watch, halt, path):
-        result, frame = await _body(run, here, scope, path, beside)
+        result, frame = await _body(run, here, scope, path)
     site = replace(site, frame=frame)
     if not result.good and halt.reason and halt.reason is not site.halt.reason:
         result = halt.reason if result.outcome is Outcome.CANCELED else result
@@ -106,13 +107,13 @@ async def _run_parts(run: Run, site: Site, scope: Scope, path: str) -> Result:
     return _with_outputs(site, scope, result, path)
 
 
-async def _body(run: Run, site: Site, scope: Scope, path: str, beside: Beside) -> tuple[Result, Frame]:
+async def _body(run: Run, site: Site, scope: Scope, path: str) -> tuple[Result, Frame]:
     """Run the steps or the jobs; returns the names that what comes after them sees as well."""
     if scope.branches:
         return await run_branches(run, site, scope, path, _tried), site.frame
     if not scope.jobs:
         own = bool(scope.devices)
-        return await run_sequence(run, site, scope.steps, part="body", path=path, beside=beside, own=own), site.frame
+        return await run_sequence(run, site, scope.steps, part="body", path=path, own=own), site.frame
     result, needs = await run_jobs(run, site, scope.jobs, path, _tried)
     return result, site.frame.inner(needs=needs)
 
@@ -128,9 +129,17 @@ async def _after(
     frame = site.frame.inner(failure=_failure(failure)) if failure else site.frame
     here = limited(replace(site, halt=halt, limit=None, frame=frame, fresh=True), limit, "finally_timeout")
     try:
-        return await run_sequence(run, here, nodes, part=part, path=path)
+        return await _apart(run, here, nodes, part, path)
     finally:
         halt.detach()
+
+
+async def _apart(run: Run, site: Site, nodes: Sequence[Node], part: Part, path: str) -> Result:
+    """Steps that are no body: what they keep is closed behind them."""
+    here = replace(site, beside=Beside())
+    result = await run_sequence(run, here, nodes, part=part, path=path)
+    ended = await here.beside.end()
+    return ended if result.good else result
 
 
 def _failure(result: Result) -> dict[str, str | None]:
@@ -154,9 +163,8 @@ def _where(scope: Scope) -> Span:
 
 
 async def run_sequence(
-    run: Run, site: Site, nodes: Sequence[Node], *, part: Part, path: str, beside: Beside | None = None,
-    own: bool = False,
-) -> Result:  # fmt: skip
+    run: Run, site: Site, nodes: Sequence[Node], *, part: Part, path: str, own: bool = False
+) -> Result:
     """Run `nodes` in order; what does not run is recorded as skipped. Returns the first cause.
 
     A body stops at its first failure; `rescue` and `finally` give each step its turn. `own`: their devices are leased
@@ -173,7 +181,7 @@ async def run_sequence(
             skip(run, site, node, ending)
             continue
         kept = restore(run, site, node, site.path(node), path if own else None) if part == "body" else None
-        result = kept or await _run_node(run, site, node, beside or Beside())
+        result = kept or await _run_node(run, site, node)
         if result.cause == "stop":
             first = first if not first.good else result
             ending = _because("stop", result)
@@ -208,7 +216,7 @@ def _no_time(site: Site, node: Node) -> Result:
     return of_error(error, kind=kind, path=site.path(node), where=node.where)
 
 
-async def _run_node(run: Run, site: Site, node: Node, beside: Beside) -> Result:
+async def _run_node(run: Run, site: Site, node: Node) -> Result:
     """Run one node as its condition, `foreach` and `retry` say, and record how it ended."""
     if why := run.options.left_out.get(address(site.path(node))):
         skip(run, site, node, Result(outcome=Outcome.SKIPPED, cause="condition", because=why))
@@ -225,7 +233,7 @@ async def _run_node(run: Run, site: Site, node: Node, beside: Beside) -> Result:
         skip(run, site, node, Result(outcome=Outcome.SKIPPED, cause="condition", because=because))
         return Result(outcome=Outcome.SKIPPED, path=site.path(node))
     if isinstance(node, Background):
-        return await beside.start(run, site, node)
+        return await start(run, site, node)
 
     async def each(here: Site, instance: str) -> Result:
         return (await _tried(run, here, node))[0]
@@ -259,7 +267,7 @@ async def _tried(run: Run, site: Site, node: Node) -> tuple[Result, int]:
     async def between(here: Site, instance: str) -> Result:
         steps = node.retry.between if node.retry else ()
         inside = replace(here.inside(node, instance), fresh=True)
-        return await run_sequence(run, inside, steps, part="between", path=instance)
+        return await _apart(run, inside, steps, "between", instance)
 
     return await attempts(run, site, node, once, between)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from flowrunner.engine.halt import Halt, Limit
 from flowrunner.engine.held import Held
+from flowrunner.engine.kept import Beside
 from flowrunner.engine.meeting import Member
 from flowrunner.engine.names import Frame
 from flowrunner.pipeline.plan import Node
@@ -19,7 +20,8 @@ class Site:
     """`plan` is the path of the enclosing block in the plan, `instance` the same with its iterations and attempts.
 
     `home` is the folder at which relative paths start, when it is not that of the pipeline; `meeting` are the barriers
-    of the branch that it is in. `fresh` is what comes after a body: a run that is resumed does it again.
+    of the branch that it is in. `fresh` is what comes after a body: a run that is resumed does it again. `beside` goes
+    on until the end of the scope.
     """
 
     frame: Frame
@@ -31,6 +33,7 @@ class Site:
     home: Path | None = None
     meeting: Member | None = None
     fresh: bool = False
+    beside: Beside = field(default_factory=Beside)
 
     def path(self, node: Node) -> str:
         """The node's path in this run."""

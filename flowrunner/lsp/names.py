@@ -86,10 +86,11 @@ class Names:
         return {str(one.value): jobs[str(one.value)] for one in wanted if isinstance(one, Scalar) and one.value in jobs}
 
     def named(self, key: str, value: str) -> Declared | None:
-        """What the value of `call`, `device` or `needs` names."""
+        """What the value of `call`, `device`, `on` or `needs` names."""
         if key == "call":
             return self.template(value)
-        return {"device": self.roles, "needs": self.declared("jobs")}.get(key, {}).get(value.partition(".")[0])
+        roles = dict.fromkeys(("device", "on", "together"), self.roles)
+        return {**roles, "needs": self.declared("jobs")}.get(key, {}).get(value.partition(".")[0])
 
     def template(self, name: str) -> Declared | None:
         """The template that `call` knows as `name`."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import socket
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import anyio
@@ -25,6 +26,9 @@ FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 FULL_PAUSE = 0.1
 """Seconds until another attempt then."""
+
+About = Callable[[Path], AbstractContextManager[None]]
+"""Told of a path that is about to be made."""
 
 
 async def listen_tcp(host: str, port: int) -> socket.socket:
@@ -72,10 +76,7 @@ def listen_unix(path: Path | None) -> Iterator[tuple[socket.socket, Path]]:
         BenchError: the path is in use, or no socket can be there.
     """
     if path is None:
-        with (
-            tempfile.TemporaryDirectory(prefix="flow-", dir=_runtime()) as folder,
-            listen_unix(Path(folder, "s")) as it,
-        ):
+        with private_folder() as folder, listen_unix(folder / "s") as it:
             yield it
         return
     with socket.socket(socket.AF_UNIX) as listener:
@@ -92,9 +93,21 @@ def listen_unix(path: Path | None) -> Iterator[tuple[socket.socket, Path]]:
             path.unlink(missing_ok=True)
 
 
-def _runtime() -> str | None:
-    folder = os.environ.get("XDG_RUNTIME_DIR")
-    return folder if folder and os.access(folder, os.W_OK) else None
+@contextmanager
+def private_folder(about: About = lambda path: nullcontext()) -> Iterator[Path]:
+    """A folder that only this user can enter, with a short path, as sockets need it; removed at the end.
+
+    `about` is entered with its path before it is made, and left when it is gone.
+    """
+    above = os.environ.get("XDG_RUNTIME_DIR")
+    above = above if above and os.access(above, os.W_OK) else tempfile.gettempdir()
+    folder = Path(above, f"flow-{secrets.token_hex(6)}")
+    with about(folder):
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            folder.rmdir()
 
 
 def _remove_stale(path: Path) -> None:

@@ -28,13 +28,17 @@ BESIDE: Map[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A step taken apart: its action, the keys that all steps have, and those of a scope."""
+    """A step taken apart: its action, the keys that all steps have, and those of a scope.
+
+    `part` is what it is called in paths, where neither its id nor its action and position is to be.
+    """
 
     node: Mapping
     action: Scalar
     value: Node
     common: Map[str, tuple[Scalar, Node]]
     scope: Map[str, tuple[Scalar, Node]]
+    part: str | None = None
 
 
 def is_action(name: str) -> bool:

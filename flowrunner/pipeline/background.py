@@ -15,7 +15,7 @@ from flowrunner.pipeline.steps import make_step
 from flowrunner.source import Mapping, Node, Scalar
 
 COMMANDS = ("run", "shell")
-USELESS = {"timeout", "idle_timeout", "retry", "foreach", "interruptible"}
+USELESS = {"timeout", "idle_timeout", "retry", "foreach", "interruptible", "on"}
 HIDDEN = Unavailable("what runs in the background leaves nothing for later steps", "let it write a file")
 
 

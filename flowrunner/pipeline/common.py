@@ -18,7 +18,7 @@ from flowrunner.pipeline.plan import Backoff, Node, Retry
 from flowrunner.source import Mapping, Scalar
 from flowrunner.source import Node as Tree
 
-NOT_FOR_BLOCKS = {"kind", "idle_timeout", "interruptible", "device"}
+NOT_FOR_BLOCKS = {"kind", "idle_timeout", "interruptible", "device", "on"}
 """Common keys that only a single step has."""
 
 Between = Callable[[Tree, Here], tuple[Node, ...]]
@@ -105,7 +105,7 @@ def read_block(here: Here, parts: Parts, position: int, advice: str) -> Common:
     for key in NOT_FOR_BLOCKS & set(parts.common):
         here.problems.add(
             f"a {parts.action.value} has no key '{key}'", code="unknown-key", where=parts.common[key][0].where,
-            help=advice.format(key=key),
+            help="give it to the steps inside" if key == "on" else advice.format(key=key),
         )  # fmt: skip
     kept = {name: entry for name, entry in parts.common.items() if name not in NOT_FOR_BLOCKS}
     return read_common(here, replace(parts, common=kept), position, defaults=False)
@@ -113,6 +113,8 @@ def read_block(here: Here, parts: Parts, position: int, advice: str) -> Common:
 
 def _part(here: Here, parts: Parts, position: int) -> str:
     """What a step is called in paths: its id, else its action with its position from 1."""
+    if parts.part is not None:
+        return parts.part
     given = parts.node.get("id")
     if isinstance(given, Scalar) and isinstance(given.value, str):
         return given.value

@@ -78,7 +78,7 @@ def _arrange(schema: Any, targets: Map[str, Schema]) -> Any:
     if "$ref" in kept and len(kept) > 1:  # draft 7 passes over what stands beside a reference
         reference = kept.pop("$ref")
         kept = {"description": targets[reference]["description"], **kept, "anyOf": [{"$ref": reference}]}
-    return _unquoted_keys(_unquoted_words(kept))
+    return _unquoted_keys(_unquoted_words(kept), targets)
 
 
 def _needed(kept: Schema) -> Schema:
@@ -139,11 +139,13 @@ def _unquoted_words(schema: Schema) -> Schema:
     return {**rest, "if": True, "then": {"enum": schema["enum"]}, "defaultSnippets": offered}
 
 
-def _unquoted_keys(schema: Schema) -> Schema:
+def _unquoted_keys(schema: Schema, targets: Map[str, Schema]) -> Schema:
     """The same for keys; such a key holds a list."""
     keys = {key: value for key, value in schema.get("properties", {}).items() if key in _YAML_1_1}
     if not keys:
         return schema
-    hidden = {key: {**value, "doNotSuggest": True} for key, value in keys.items()}
-    offered = [{"label": k, "bodyText": f"{k}: [$1]", "description": v["description"]} for k, v in keys.items()]
+    about = {key: {**targets.get(value.get("$ref", ""), {}), **value}["description"] for key, value in keys.items()}
+    whole = {key: {"description": about[key], "anyOf": [v]} if "$ref" in v else v for key, v in keys.items()}
+    hidden = {key: {**value, "doNotSuggest": True} for key, value in whole.items()}
+    offered = [{"label": key, "bodyText": f"{key}: [$1]", "description": about[key]} for key in keys]
     return {**schema, "properties": {**schema["properties"], **hidden}, "defaultSnippets": offered}

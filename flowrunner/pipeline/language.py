@@ -73,6 +73,13 @@ class RetryKeys(Model):
     """Steps before each new attempt."""
 
 
+class OnKeys(Model):
+    """Devices that a step works on at once."""
+
+    together: list[str] = Field(min_length=1)
+    """The devices, each of another role; all of them are done to the end, also when one fails."""
+
+
 class CommonKeys(Model):
     """The keys that every step has beside its action."""
 
@@ -108,6 +115,9 @@ class CommonKeys(Model):
 
     device: str | None = None
     """The role it works on, or a path such as `dut.console2`; implied when there is exactly one role."""
+
+    on: Annotated[list[str], Field(min_length=1)] | OnKeys | None = None
+    """Several devices instead of one: a list is done one after the other, `{together: [...]}` at once."""
 
     foreach: Annotated[list[Any], DYNAMIC] | None = None
     """Do it for each of these; `loop.item` and `loop.index` are in its expressions, outputs become lists."""

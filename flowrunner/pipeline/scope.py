@@ -23,6 +23,7 @@ from flowrunner.pipeline.here import Here
 from flowrunner.pipeline.ids import NAMING, is_name
 from flowrunner.pipeline.language import ScopeKeys, WatchKeys
 from flowrunner.pipeline.names import FAILURE
+from flowrunner.pipeline.on import compile_on
 from flowrunner.pipeline.outputs import type_of_value
 from flowrunner.pipeline.steps import compile_step
 from flowrunner.source import Mapping, Node, Scalar, Sequence
@@ -96,7 +97,8 @@ def _compile(here: Here, parts: Parts, position: int) -> plan.Node | None:
         case "call":
             return compile_call(here, parts, position, _between)
         case _:
-            return compile_step(here, parts, position, _between)
+            compiler = compile_on if "on" in parts.common else compile_step
+            return compiler(here, parts, position, _between)
 
 
 def _between(steps: Node, here: Here) -> tuple[plan.Node, ...]:

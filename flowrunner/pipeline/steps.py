@@ -35,7 +35,7 @@ def make_step(parts: Parts, kind: type[Step], common: Common, between: Between) 
         action=action, step=kind, values=fitted.values, places=fitted.places,
         kind=common.fitted.get("kind") or kind.kind, interruptible=common.fitted.get("interruptible"),
         device=_device(common, action, kind, fitted), outputs=outputs_of(kind),
-        **common.fields(common.id or _summary(action, kind, fitted.values), between),
+        **common.fields(common.id or summary(action, kind, fitted.values), between),
     )  # fmt: skip
     known = here.known
     known.define(common.id, dict.fromkeys(node.outputs, "list") if "foreach" in common.entries else node.outputs)
@@ -93,7 +93,7 @@ def _device(common: Common, action: str, kind: type[Step], fitted: Fitted[Any]) 
     return None
 
 
-def _summary(action: str, kind: type[Step], values: dict[str, Any]) -> str:
+def summary(action: str, kind: type[Step], values: dict[str, Any]) -> str:
     """What people read of a step without a name: the action, and its main parameter when that is short and plain."""
     value = values.get(kind.shorthand) if kind.shorthand else None
     plain = value is not None and not isinstance(value, Expression | dict | list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from flowrunner.expressions import Expression
 from flowrunner.pipeline.plan import (
@@ -81,7 +81,7 @@ def _node(node: Node) -> Branch:
 
 def _facts(node: Node) -> Iterator[str]:
     if isinstance(node, StepNode):
-        yield from (f"on {node.device}",) if node.device else ()
+        yield from (f"on {node.device}",) if node.device and not node.name.endswith(f" on {node.device}") else ()
         yield from ("setup",) if node.kind == "setup" else ()
         yield from () if node.interruptible else ("not interruptible",)
     if isinstance(node, Job):
@@ -107,6 +107,8 @@ def _retry(retry: Retry) -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{name}: {_shown(one)}' for name, one in value.items())}}}"
     return value.text if isinstance(value, Expression) else str(value)
 
 

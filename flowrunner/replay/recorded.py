@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -12,6 +13,9 @@ from flowrunner.interface import ByteStream, Direct, Interface, end_sending, has
 from flowrunner.remote.faults import to_fault
 from flowrunner.replay.store import Store
 from flowrunner.replay.values import Content
+
+OUTSIDE: ContextVar[bool] = ContextVar("outside", default=False)
+"""Whether this task is one of a step that a replay takes over as a whole, or was started by it: it notes no calls."""
 
 Ask = Callable[[int, str, str, Mapping[str, Any]], int]
 """Notes a call of a lease's part before it is made: the method, the arguments; returns its number."""
@@ -32,6 +36,8 @@ class Recorded:
         return self._note(self._lease, self._path, method, arguments)
 
     async def call(self, method: str, arguments: Mapping[str, Any]) -> Any:
+        if OUTSIDE.get():
+            return await self._inner.call(method, arguments)
         content = {n: Content(v) for n, v in arguments.items() if isinstance(v, AsyncIterable)}
         given = {**arguments, **content} if content else arguments
         number = self._ask(method, arguments)
@@ -44,7 +50,11 @@ class Recorded:
         self._store.write("answer", of=number, **self._store.value(value), **more)
         return value
 
-    async def iterate(self, method: str, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+    def iterate(self, method: str, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
+        how = self._inner.iterate if OUTSIDE.get() else self._iterate
+        return how(method, arguments)
+
+    async def _iterate(self, method: str, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         number = self._ask(method, arguments)
         answers: AsyncIterator[Any] = self._inner.iterate(method, arguments)
         try:
@@ -62,8 +72,12 @@ class Recorded:
             if isinstance(answers, AsyncGenerator):
                 await answers.aclose()
 
+    def stream(self, method: str, arguments: Mapping[str, Any]) -> AbstractAsyncContextManager[ByteStream]:
+        how = self._inner.stream if OUTSIDE.get() else self._stream
+        return how(method, arguments)
+
     @asynccontextmanager
-    async def stream(self, method: str, arguments: Mapping[str, Any]) -> AsyncIterator[ByteStream]:
+    async def _stream(self, method: str, arguments: Mapping[str, Any]) -> AsyncIterator[ByteStream]:
         number = self._ask(method, arguments)
         opened = False
         try:

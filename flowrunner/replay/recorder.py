@@ -14,7 +14,7 @@ from flowrunner.interfaces.console import Console
 from flowrunner.model import Duration
 from flowrunner.pipeline.plan import Plan
 from flowrunner.remote.known import name_of
-from flowrunner.replay.recorded import Recorded
+from flowrunner.replay.recorded import OUTSIDE, Recorded
 from flowrunner.replay.store import Store
 from flowrunner.replay.values import plain
 from flowrunner.step import Context, Outputs, Step
@@ -115,6 +115,7 @@ class Recorder:
 
     async def outside(self, step: Step, action: str, context: Context) -> Outputs | None:
         self.store.write("outside", path=CURRENT.get(), action=action, parameters=parameters(step, self.run.plan))
+        OUTSIDE.set(True)
         return await step.run(context)
 
 

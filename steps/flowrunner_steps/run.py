@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from flowrunner.errors import BenchError, ExpectationError
+from flowrunner.errors import BenchError
 from flowrunner.model import SecretText, Size
 from flowrunner.step import Context, Outputs, Step
-from flowrunner_steps._process import Ended, execute
+from flowrunner_steps._command import Parse, as_text, judge, parsed
+from flowrunner_steps._process import execute
 
 SHELL = ("bash", "-eo", "pipefail", "-c")
 """A command as text is a script: the first line that fails ends it, also inside a pipe."""
@@ -66,7 +66,7 @@ class Run(Step):
     expect_exit: int | list[int] = 0
     """The exit status that passes, or several."""
 
-    parse: Literal["json", "lines"] | None = None
+    parse: Parse | None = None
     """How standard output is read into `parsed`."""
 
     capture: Size = Size(1024 * 1024)
@@ -87,37 +87,9 @@ class Run(Step):
         if not cwd.is_dir():
             raise BenchError(f"there is no folder '{self.cwd}' to run in", blame="config", help=f"looked for {cwd}")
         ended = await execute(context, argv, cwd=cwd, env={**context.environment, **self.env}, keep=self.capture)
-        self._judge(ended)
+        judge("the command", ended.status, ended.how, self.expect_exit, ended.stdout, ended.stderr)
+        cut = str(self.capture) if ended.cut else None
         return RunOutputs(
-            stdout=_text(ended.stdout), stderr=_text(ended.stderr), exit=ended.status, parsed=self._parsed(ended)
-        )
-
-    def _judge(self, ended: Ended) -> None:
-        expected = [self.expect_exit] if isinstance(self.expect_exit, int) else self.expect_exit
-        if ended.status not in expected:
-            said = _text(ended.stderr).strip() or _text(ended.stdout).strip()
-            raise ExpectationError(
-                f"the command {ended.how}, expected {' or '.join(map(str, expected))}",
-                said="\n".join(said.splitlines()[-5:]) or None,
-            )
-
-    def _parsed(self, ended: Ended) -> Any:
-        if self.parse is None:
-            return None
-        if ended.cut:
-            raise ExpectationError(
-                f"the command printed more than {self.capture}, so it cannot be parsed", help="raise capture"
-            )
-        if self.parse == "lines":
-            return _text(ended.stdout).splitlines()
-        try:
-            return json.loads(ended.stdout)
-        except ValueError as error:
-            raise ExpectationError(
-                f"the command's output is not JSON: {error}", said=_text(ended.stdout)[:200]
-            ) from error
-
-
-def _text(data: bytes) -> str:
-    text = data.decode(errors="backslashreplace")
-    return text.removesuffix("\n").removesuffix("\r")
+            stdout=as_text(ended.stdout), stderr=as_text(ended.stderr), exit=ended.status,
+            parsed=parsed(self.parse, ended.stdout, cut=cut, advice="raise capture"),
+        )  # fmt: skip

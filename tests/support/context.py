@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, cast
@@ -17,6 +17,7 @@ from flowrunner.model import Duration
 from flowrunner.step import ConsoleSession, Context
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
+T = TypeVar("T")
 
 
 class Stopped(Exception):
@@ -64,6 +65,7 @@ class RecordingContext(Context):
         self._device = device
         self._consoles = dict(consoles or {})
         self._start = anyio.current_time()
+        self.kept_open = AsyncExitStack()
 
     def now(self) -> Duration:
         return Duration(anyio.current_time() - self._start)
@@ -124,6 +126,9 @@ class RecordingContext(Context):
         self.told.created.append((kind, facts))
         yield
         self.told.removed.append((kind, facts))
+
+    async def keep(self, resource: AbstractAsyncContextManager[T]) -> T:
+        return await self.kept_open.enter_async_context(resource)
 
     def stop(self, outcome: Literal["passed", "failed", "errored"], message: str) -> NoReturn:
         raise Stopped(outcome, message)

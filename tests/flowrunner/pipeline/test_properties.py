@@ -361,6 +361,7 @@ def pipelines(draw: st.DrawFn) -> str:
             lines += draw(st.lists(st.sampled_from([
                 "timeout: 5m", "severity: warning", "on_failure: continue", "tags: [a, b]", "if: true",
                 "retry: {attempts: 2, on: [infra], between: [{wait: 1s}]}", "foreach: [1, 2]",
+                *(["on: [dut.main, dut.other]"] if kind in ("power", "expect") else []),
             ]), unique=True, max_size=3))  # fmt: skip
             if lines[0].startswith("id: "):
                 seen.append(id)
