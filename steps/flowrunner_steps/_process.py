@@ -7,7 +7,6 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +16,7 @@ from anyio.abc import ByteReceiveStream, Process
 from flowrunner.errors import BenchError
 from flowrunner.process import spawn
 from flowrunner.step import Context
+from flowrunner_steps._command import Printed
 
 GRACE = 5.0
 """Seconds between asking a group to end and ending it."""
@@ -25,30 +25,8 @@ LINGER = 0.3
 """Seconds of silence after which a group whose first process has ended is taken to be done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What a command left: its status, 128 and the signal's number when one ended it, and what was kept of its output.
-
-    `cut` says that standard output was longer than what was kept.
-    """
-
-    status: int
-    stdout: bytes
-    stderr: bytes
-    cut: bool
-
-    @property
-    def how(self) -> str:
-        """How it ended, for a message."""
-        return (
-            f"was ended by {signal.Signals(self.status - 128).name}"
-            if _signal(self.status)
-            else f"exited {self.status}"
-        )
-
-
-async def execute(context: Context, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], keep: int) -> Ended:
-    """Run `argv` to its end; its output is streamed, and `keep` bytes of each are kept.
+async def execute(context: Context, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], printed: Printed) -> int:
+    """Run `argv` to its end; returns its status, 128 and the signal's number when one ended it.
 
     Cancelling it ends the whole group: first asked, then forced.
 
@@ -63,43 +41,37 @@ async def execute(context: Context, argv: Sequence[str], *, cwd: Path, env: Mapp
             blame="config",
             help="is it installed, and on PATH?",
         ) from error
-    command = _Command(process, context, keep)
+    command = _Command(process, printed)
     with context.created("process", group=process.pid, command=list(argv)):
         return await command.ended()
 
 
-class _Output:
-    """What came from one pipe: the first `most` bytes are kept."""
+class _Pipe:
+    """One of the pipes that a command writes to."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.kept = bytearray()
-        self.seen = 0
+    def __init__(self, name: Literal["stdout", "stderr"], stream: ByteReceiveStream | None) -> None:
+        assert stream is not None
+        self.name = name
+        self.stream = stream
         self.done = anyio.Event()
         self.scope = anyio.CancelScope(shield=True)
 
-    async def follow(
-        self, context: Context, stream: ByteReceiveStream | None, name: Literal["stdout", "stderr"]
-    ) -> None:
-        assert stream is not None
+    async def follow(self, printed: Printed) -> None:
         with self.scope:
-            async for piece in stream:
-                self.seen += len(piece)
-                self.kept += piece[: self.most - len(self.kept)]
-                context.output(piece, stream=name)
+            async for piece in self.stream:
+                await printed.take(self.name, piece)
             self.done.set()
 
 
 class _Command:
     """A process that has started, and its pipes."""
 
-    def __init__(self, process: Process, context: Context, keep: int) -> None:
+    def __init__(self, process: Process, printed: Printed) -> None:
         self.process = process
-        self.context = context
-        self.stdout = _Output(keep)
-        self.stderr = _Output(keep)
+        self.printed = printed
+        self.pipes = (_Pipe("stdout", process.stdout), _Pipe("stderr", process.stderr))
 
-    async def ended(self) -> Ended:
+    async def ended(self) -> int:
         """Follow the command to its end; when cancelled, end it, and follow it to that end."""
         try:
             await self._follow()
@@ -107,13 +79,12 @@ class _Command:
             with anyio.CancelScope(shield=True):
                 await self.process.aclose()
         status = self.process.returncode or 0
-        cut = self.stdout.seen > len(self.stdout.kept)
-        return Ended(status if status >= 0 else 128 - status, bytes(self.stdout.kept), bytes(self.stderr.kept), cut)
+        return status if status >= 0 else 128 - status
 
     async def _follow(self) -> None:
         async with anyio.create_task_group() as readers:
-            readers.start_soon(self.stdout.follow, self.context, self.process.stdout, "stdout")
-            readers.start_soon(self.stderr.follow, self.context, self.process.stderr, "stderr")
+            for pipe in self.pipes:
+                readers.start_soon(pipe.follow, self.printed)
             try:
                 await self.process.wait()
                 await self._silence()
@@ -121,16 +92,16 @@ class _Command:
                 with anyio.CancelScope(shield=True):
                     await _end(self.process)
                     await self._silence()
-                    self.stdout.scope.cancel()
-                    self.stderr.scope.cancel()
+                    for pipe in self.pipes:
+                        pipe.scope.cancel()
 
     async def _silence(self) -> None:
         """Wait until both pipes are closed, or nothing more comes from those who inherited them."""
         seen = -1
-        while seen < (seen := self.stdout.seen + self.stderr.seen):
+        while seen < (seen := self.printed.seen):
             with anyio.move_on_after(LINGER):
-                await self.stdout.done.wait()
-                await self.stderr.done.wait()
+                for pipe in self.pipes:
+                    await pipe.done.wait()
                 return
 
 
@@ -164,7 +135,3 @@ def _member(stat: Path, group: int) -> bool:
     except (OSError, ValueError):
         return False
     return int(its_group) == group and state not in "ZX"
-
-
-def _signal(status: int) -> bool:
-    return status > 128 and status - 128 in set(signal.Signals)

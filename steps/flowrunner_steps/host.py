@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, cast
@@ -13,7 +12,7 @@ from flowrunner.errors import BenchError, near
 from flowrunner.interfaces.shell import Shell
 from flowrunner.model import SecretText, Size
 from flowrunner.step import Context, Outputs, Step
-from flowrunner_steps._command import Parse, as_text, judge, parsed
+from flowrunner_steps._command import ExpectExit, Parse, Printed, judge, printing
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
@@ -31,7 +30,7 @@ class HostOutputs(Outputs):
     """Its exit status; 128 and the number of the signal when one ended it."""
 
     parsed: Any = None
-    """With `parse`: the JSON value, or the list of lines."""
+    """With `parse`: the JSON value, or the lines that are not empty."""
 
 
 class Host(Step):
@@ -63,14 +62,17 @@ class Host(Step):
     env: dict[Name, SecretText] = {}
     """Variables for it; the place for secrets."""
 
-    expect_exit: int | list[int] = 0
-    """The exit status that passes, or several."""
+    expect_exit: ExpectExit = 0
+    """The exit status that passes, or several, or `any`."""
 
     parse: Parse | None = None
     """How standard output is read into `parsed`."""
 
-    capture: Size = Size(1024 * 1024)
-    """How much of each output is kept for `stdout` and `stderr`; all of it is shown and logged."""
+    capture: str | None = None
+    """Keep standard output as an artifact of this name, byte for byte."""
+
+    limit: Size = Size(1024 * 1024)
+    """How much of each output is kept for `stdout` and `stderr`; all of it is shown, logged and captured."""
 
     async def run(self, context: Context) -> HostOutputs:
         shell = context.use(Shell)
@@ -78,43 +80,20 @@ class Host(Step):
         if self.method not in known:
             what, advice = f"the exporter has no method '{self.method}'", near(self.method, known)
             raise BenchError(what, blame="config", driver=context.locate(Shell), help=advice)
-        stdout, stderr, status = await self._called(shell, context)
-        code = status if status >= 0 else 128 - status
-        how = f"exited {code}" if status >= 0 else f"was ended by {signal.Signals(-status).name}"
-        judge(f"the method '{self.method}'", code, how, self.expect_exit, stdout.kept, stderr.kept)
-        cut = str(self.capture) if stdout.cut else None
-        return HostOutputs(
-            stdout=as_text(stdout.kept), stderr=as_text(stderr.kept), exit=code,
-            parsed=parsed(self.parse, stdout.kept, cut=cut, advice="raise capture"),
-        )  # fmt: skip
+        with printing(context, self.limit, self.capture, self.method) as printed:
+            status = await self._followed(shell, printed)
+        judge(status, self.expect_exit, printed.said, f"the method '{self.method}'")
+        return HostOutputs(stdout=printed.stdout, stderr=printed.stderr, exit=status, parsed=printed.parsed(self.parse))
 
-    async def _called(self, shell: Shell, context: Context) -> tuple[_Kept, _Kept, int]:
-        stdout, stderr, status = _Kept(self.capture), _Kept(self.capture), None
+    async def _followed(self, shell: Shell, printed: Printed) -> int:
+        """Follow the method to its end; returns its status."""
+        status: int | None = None
         pieces = cast("AsyncGenerator[Any]", shell.call_method(self.method, self.args, self.env or None))
         async with aclosing(pieces):
             async for piece in pieces:
-                if piece.stdout:
-                    stdout.add(piece.stdout)
-                    context.output(piece.stdout)
-                if piece.stderr:
-                    stderr.add(piece.stderr)
-                    context.output(piece.stderr, stream="stderr")
+                await printed.take("stdout", piece.stdout)
+                await printed.take("stderr", piece.stderr)
                 status = piece.status if piece.status is not None else status
         if status is None:
             raise BenchError(f"the exporter did not say how the method '{self.method}' ended", blame="infra")
-        return stdout, stderr, status
-
-
-class _Kept:
-    """The first `most` bytes of an output."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.kept = b""
-        self.cut = False
-
-    def add(self, data: bytes) -> None:
-        """More of it."""
-        room = self._most - len(self.kept)
-        self.kept += data[:room]
-        self.cut |= len(data) > room
+        return status if status >= 0 else 128 - status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -10,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from flowrunner.errors import BenchError
 from flowrunner.model import SecretText, Size
 from flowrunner.step import Context, Outputs, Step
-from flowrunner_steps._command import Parse, as_text, judge, parsed
+from flowrunner_steps._command import ExpectExit, Parse, judge, printing
 from flowrunner_steps._process import execute
 
 SHELL = ("bash", "-eo", "pipefail", "-c")
@@ -30,7 +31,7 @@ class RunOutputs(Outputs):
     """Its exit status; 128 and the number of the signal when one ended it."""
 
     parsed: Any = None
-    """With `parse`: the JSON value, or the list of lines."""
+    """With `parse`: the JSON value, or the lines that are not empty."""
 
 
 class Run(Step):
@@ -63,14 +64,17 @@ class Run(Step):
     env: dict[str, SecretText] = {}
     """Variables that are added to the environment; the place for secrets."""
 
-    expect_exit: int | list[int] = 0
-    """The exit status that passes, or several."""
+    expect_exit: ExpectExit = 0
+    """The exit status that passes, or several, or `any`."""
 
     parse: Parse | None = None
     """How standard output is read into `parsed`."""
 
-    capture: Size = Size(1024 * 1024)
-    """How much of each output is kept for `stdout` and `stderr`; all of it is shown and logged."""
+    capture: str | None = None
+    """Keep standard output as an artifact of this name, byte for byte."""
+
+    limit: Size = Size(1024 * 1024)
+    """How much of each output is kept for `stdout` and `stderr`; all of it is shown, logged and captured."""
 
     @field_validator("env", mode="before")
     @classmethod
@@ -86,10 +90,8 @@ class Run(Step):
         cwd = context.path(self.cwd)
         if not cwd.is_dir():
             raise BenchError(f"there is no folder '{self.cwd}' to run in", blame="config", help=f"looked for {cwd}")
-        ended = await execute(context, argv, cwd=cwd, env={**context.environment, **self.env}, keep=self.capture)
-        judge("the command", ended.status, ended.how, self.expect_exit, ended.stdout, ended.stderr)
-        cut = str(self.capture) if ended.cut else None
-        return RunOutputs(
-            stdout=as_text(ended.stdout), stderr=as_text(ended.stderr), exit=ended.status,
-            parsed=parsed(self.parse, ended.stdout, cut=cut, advice="raise capture"),
-        )  # fmt: skip
+        title = self.command if isinstance(self.command, str) else shlex.join(self.command)
+        with printing(context, self.limit, self.capture, title) as printed:
+            status = await execute(context, argv, cwd=cwd, env={**context.environment, **self.env}, printed=printed)
+        judge(status, self.expect_exit, printed.said)
+        return RunOutputs(stdout=printed.stdout, stderr=printed.stderr, exit=status, parsed=printed.parsed(self.parse))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import anyio
 from pydantic import AfterValidator, Field
@@ -11,10 +10,10 @@ from pydantic_core import PydanticCustomError
 
 from flowrunner.console.posix import PosixShell, Ran
 from flowrunner.console.text import last_lines
-from flowrunner.errors import ExpectationError
 from flowrunner.interfaces.console import Console
 from flowrunner.model import Duration, SecretText, Size
 from flowrunner.step import ConsoleSession, Context, Outputs, Step
+from flowrunner_steps._command import ExpectExit, Parse, judge, parsed, too_slow
 
 
 def _without_nul(text: str) -> str:
@@ -79,13 +78,13 @@ class Shell(Step):
     within: Duration = Duration(60)
     """How long it may take."""
 
-    expect_exit: int | list[int] | Literal["any"] = 0
+    expect_exit: ExpectExit = 0
     """The exit status that passes, or several, or `any`."""
 
     env: dict[Name, Annotated[SecretText, AfterValidator(_without_nul)]] = {}
     """Variables for this command; the place for secrets, typed with the echo off."""
 
-    parse: Literal["json", "lines"] | None = None
+    parse: Parse | None = None
     """How the output is read into `parsed`."""
 
     capture: str | None = None
@@ -100,10 +99,10 @@ class Shell(Step):
         seconds = context.now() - start
         if self.capture:
             await anyio.Path(context.artifact(self.capture, title=self.command)).write_bytes(ran.output)
-        self._judge(ran)
+        judge(ran.status, self.expect_exit, last_lines(ran.output))
         text = ran.text
         return ShellOutputs(
-            stdout=text, exit=ran.status, lines=text.splitlines(), parsed=self._parsed(text), seconds=seconds
+            stdout=text, exit=ran.status, lines=text.splitlines(), parsed=parsed(self.parse, text), seconds=seconds
         )
 
     async def _run(self, console: ConsoleSession) -> Ran:
@@ -114,32 +113,7 @@ class Shell(Step):
         except TimeoutError as error:
             said = shell.said()
             await shell.interrupt()
-            raise ExpectationError(
-                f"the command was not done within {self.within}", cause="timeout", said=said,
-                help="give it more time with within, or run it in the background on the device",
-            ) from error  # fmt: skip
+            raise too_slow(self.within, said) from error
         except anyio.get_cancelled_exc_class():
             await shell.interrupt()
             raise
-
-    def _judge(self, ran: Ran) -> None:
-        if self.expect_exit == "any":
-            return
-        expected = [self.expect_exit] if isinstance(self.expect_exit, int) else self.expect_exit
-        if ran.status not in expected:
-            wanted = "" if expected == [0] else f", expected {' or '.join(map(str, expected))}"
-            raise ExpectationError(
-                f"the command exited {ran.status}{wanted}", said=last_lines(ran.output), help=_advice(ran.status)
-            )
-
-    def _parsed(self, text: str) -> Any:
-        if self.parse != "json":
-            return [line for line in text.splitlines() if line] if self.parse else None
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise ExpectationError(f"the command's output is not JSON: {error}", said=text[:200]) from error
-
-
-def _advice(status: int) -> str | None:
-    return {126: "126 means: it cannot be executed", 127: "127 means: there is no such command"}.get(status)
