@@ -17,6 +17,7 @@ from flowrunner.step import Context
 
 ExpectExit = int | list[int] | Literal["any"]
 Parse = Literal["json", "lines"]
+Stream = Literal["stdout", "stderr"]
 
 ADVICE = {126: "126 means: it cannot be executed", 127: "127 means: there is no such command"}
 
@@ -35,7 +36,7 @@ class Printed:
         self.seen = 0
         self.cut = False
 
-    async def take(self, name: Literal["stdout", "stderr"], data: bytes) -> None:
+    async def take(self, name: Stream, data: bytes) -> None:
         """Show a piece of an output, and keep it."""
         if not data:
             return

@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 
 import anyio
 from anyio.abc import ByteReceiveStream, Process
@@ -16,7 +15,7 @@ from anyio.abc import ByteReceiveStream, Process
 from flowrunner.errors import BenchError
 from flowrunner.process import spawn
 from flowrunner.step import Context
-from flowrunner_steps._command import Printed
+from flowrunner_steps._command import Printed, Stream
 
 GRACE = 5.0
 """Seconds between asking a group to end and ending it."""
@@ -49,9 +48,9 @@ async def execute(context: Context, argv: Sequence[str], *, cwd: Path, env: Mapp
 class _Pipe:
     """One of the pipes that a command writes to."""
 
-    def __init__(self, name: Literal["stdout", "stderr"], stream: ByteReceiveStream | None) -> None:
+    def __init__(self, name: Stream, stream: ByteReceiveStream | None) -> None:
         assert stream is not None
-        self.name = name
+        self.name: Stream = name
         self.stream = stream
         self.done = anyio.Event()
         self.scope = anyio.CancelScope(shield=True)
