@@ -13,24 +13,20 @@ of packages of their own, so that nothing of this machine is changed. The result
 from __future__ import annotations
 
 import gzip
-import hashlib
-import os
 import re
 import shutil
 import struct
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.build_guest import CannotBuildError, check_machine, link, run
+from tools.debian import EPOCH, busybox, kernel_package, made, modules, run, unpacked
 from tools.guest import archive
 from tools.netboot.scripts import boot_script
 
-HERE = Path(__file__).resolve().parent
-FILES = HERE / "netboot"
-EPOCH = 1_700_000_000
+HERE = Path(__file__).resolve()
+FILES = HERE.parent / "netboot"
 MIB = 1 << 20
 MODULES = (
     "virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk",
@@ -106,39 +102,11 @@ TARGETS = (
 )  # fmt: skip
 
 
-def main() -> int:
-    """Build what is not there yet; print the folder."""
-    folder = cache_folder()
-    try:
-        if not folder.is_dir():
-            build(folder)
-        link(folder, HERE.parent / ".cache" / "netboot")
-    except CannotBuildError as error:
-        print(f"build_netboot: {error}", file=sys.stderr)
-        return 2
-    print(folder)
-    return 0
-
-
-def cache_folder() -> Path:
-    """Where this recipe's result is kept."""
-    sources = sorted([Path(__file__), *(path for path in FILES.iterdir() if path.is_file())])
-    recipe = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flowrunner" / f"netboot-{recipe}"
-
-
-def build(folder: Path) -> None:
-    """Make everything beside `folder`, and move it there when it is complete."""
-    print("building the systems that boot over the network from Debian packages, once", file=sys.stderr)
-    check_machine()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="netboot-", dir=folder.parent) as scratch:
-        out = Path(scratch) / "out"
-        for target in TARGETS:
-            (out / target.arch).mkdir(parents=True)
-            packages = fetched(target.arch, Path(scratch) / target.arch)
-            assemble(target, packages, out / target.arch, Path(scratch))
-        out.rename(folder)
+def fill(out: Path, work: Path) -> None:
+    """Make all of it in `out`."""
+    for target in TARGETS:
+        (out / target.arch).mkdir()
+        assemble(target, fetched(target.arch, work / target.arch), out / target.arch, work)
 
 
 def fetched(arch: str, work: Path) -> Path:
@@ -153,14 +121,9 @@ def fetched(arch: str, work: Path) -> Path:
     )
     apt = str(config)
     run("apt-get", "update", "-q", APT_CONFIG=apt)
-    depends = run("apt-cache", "depends", f"linux-image-cloud-{arch}", APT_CONFIG=apt)
-    kernel = next((line.split()[-1] for line in depends.splitlines() if "Depends: linux-image-" in line), None)
-    if kernel is None:
-        raise CannotBuildError(f"apt knows no linux-image-cloud-{arch}")
+    kernel = kernel_package(f"linux-image-cloud-{arch}", apt)
     run("apt-get", "download", "-q", kernel, "busybox-static", cwd=work / "debs", APT_CONFIG=apt)
-    for deb in (work / "debs").glob("*.deb"):
-        run("dpkg-deb", "-x", str(deb), str(work / "packages"))
-    return work / "packages"
+    return unpacked(sorted((work / "debs").glob("*.deb")), work / "packages")
 
 
 def assemble(target: Target, packages: Path, out: Path, work: Path) -> None:
@@ -184,9 +147,6 @@ def packed(entries: Mapping[str, archive.Entry]) -> bytes:
 
 def system(packages: Path, name: str) -> Mapping[str, archive.Entry]:
     """A system that lives in RAM; `name` is its host's name, and its version."""
-    found = {path.stem: path for path in packages.glob("lib/modules/*/kernel/**/*.ko")}
-    modules = [found[name] for name in MODULES if name in found]
-    busybox = next(path for path in packages.glob("**/bin/busybox") if path.is_file())
     texts = {
         "passwd": "root::0:0:root:/root:/bin/sh\n", "group": "root:x:0:\n", "issue": "\n", "version": f"{name}\n",
         "profile": "dmesg -n 1\n",
@@ -197,12 +157,11 @@ def system(packages: Path, name: str) -> Mapping[str, archive.Entry]:
         **{folder: archive.folder() for folder in folders},
         "dev/console": archive.console(),
         "sbin": archive.link("bin"),
-        "bin/busybox": archive.file(busybox.read_bytes(), 0o755),
+        "bin/busybox": archive.file(busybox(packages).read_bytes(), 0o755),
         "bin/sh": archive.link("busybox"),
         "etc/udhcpc/default.script": archive.file((FILES / "udhcpc").read_bytes(), 0o755),
         **{f"etc/{file}": archive.file(text.encode()) for file, text in texts.items()},
-        **{f"modules/{path.name}": archive.file(path.read_bytes()) for path in modules},
-        "modules/order": archive.file("".join(f"{path.name}\n" for path in modules).encode()),
+        **modules(packages, MODULES),
     }
 
 
@@ -222,4 +181,4 @@ def disk(root: Path, image: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(made("netboot", HERE, fill))
