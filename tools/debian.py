@@ -14,7 +14,7 @@ from pathlib import Path
 from tools.guest import archive
 
 EPOCH = 1_700_000_000
-"""Time stamp of everything that is built, so that the same packages give the same image."""
+"""Time stamp of everything that is built; in ext4, mke2fs 1.47.0 still copies the change times of inodes."""
 
 ENVIRONMENT = {**os.environ, "LC_ALL": "C", "SOURCE_DATE_EPOCH": str(EPOCH), "E2FSPROGS_FAKE_TIME": str(EPOCH)}
 

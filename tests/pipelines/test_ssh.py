@@ -6,13 +6,12 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import anyio
 import pytest
 
 from flowrunner.bench.bench import Bench
 from flowrunner.bench.config import load_exporter
 from tests.support.exporters import exporter, run
-from tests.support.sshd import Sshd, prepared
+from tests.support.sshd import Sshd, running_sshd
 
 FOLDER = Path(__file__).parents[2] / "pipelines/ssh"
 SECRET = "hun22-of-the-fleet"
@@ -20,13 +19,8 @@ SECRET = "hun22-of-the-fleet"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    found = prepared(tmp_path_factory.mktemp("ssh"))
-    found.start()
-    try:
-        anyio.run(found.listening)
+    with running_sshd(tmp_path_factory.mktemp("ssh")) as found:
         yield found
-    finally:
-        found.kill()
 
 
 def bench(server: Sshd) -> Path:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from flowrunner.device import Device
+from flowrunner.interface import Direct
+from flowrunner.interfaces.ssh import Ssh
 from flowrunner_drivers.network.tcp import TcpNetwork
 from flowrunner_drivers.ssh.client import SshClient
 from tests.support.devices import device
@@ -22,6 +24,15 @@ async def ssh_device(folder: Path, **config: Any) -> AsyncIterator[Device]:
         port = TcpNetwork.make({"host": "127.0.0.1", "port": server.port})
         async with driver.opened():
             yield device(ssh=driver, port22=port)
+
+
+@asynccontextmanager
+async def ssh_client(config: dict[str, Any], **children: Any) -> AsyncIterator[Ssh]:
+    """The client of an `ssh.client` with this config."""
+    driver = SshClient.make(config, children)
+    assert isinstance(driver, Ssh)
+    async with driver.opened():
+        yield Ssh.client(Direct(driver))
 
 
 def key(folder: Path) -> str:

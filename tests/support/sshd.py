@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,18 @@ async def sshd(folder: Path, more: str = "", *, passwords: bool = False) -> Asyn
     server.start(more, passwords=passwords)
     try:
         await server.listening()
+        yield server
+    finally:
+        server.kill()
+
+
+@contextmanager
+def running_sshd(folder: Path) -> Iterator[Sshd]:
+    """The same where no loop runs, as in a fixture of a module."""
+    server = prepared(folder)
+    server.start()
+    try:
+        anyio.run(server.listening)
         yield server
     finally:
         server.kill()

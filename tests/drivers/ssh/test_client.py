@@ -5,34 +5,24 @@ import logging
 import os
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 
 from flowrunner.errors import BenchError
-from flowrunner.interface import Direct
-from flowrunner.interfaces.ssh import Ssh, SshLogin
+from flowrunner.interfaces.ssh import SshLogin
 from flowrunner_drivers.network.echo import EchoNetwork
 from flowrunner_drivers.network.first import FirstNetwork
 from flowrunner_drivers.network.tcp import TcpNetwork
 from flowrunner_drivers.power.virtual import VirtualPower
 from flowrunner_drivers.ssh.client import SshClient
+from tests.support.ssh import ssh_client
 from tests.support.sshd import Sshd, keygen, prepared, sshd
 
 pytestmark = pytest.mark.anyio
 
 ME = getpass.getuser()
-
-
-@asynccontextmanager
-async def client(config: dict[str, Any], **children: Any) -> AsyncIterator[Ssh]:
-    driver = SshClient.make(config, children)
-    assert isinstance(driver, Ssh)
-    async with driver.opened():
-        yield Ssh.client(Direct(driver))
 
 
 @pytest.fixture
@@ -42,7 +32,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Sshd]:
 
 
 async def test_says_who_answered(server: Sshd) -> None:
-    async with client(server.config) as ssh:
+    async with ssh_client(server.config) as ssh:
         found = await ssh.ready()
     assert found.version.startswith("SSH-2.0-OpenSSH")
     assert (found.username, found.host_key) == (ME, server.host_key)
@@ -51,17 +41,17 @@ async def test_says_who_answered(server: Sshd) -> None:
 async def test_logs_in_through_another_part_also_when_that_has_several_ways(server: Sshd) -> None:
     config = {key: value for key, value in server.config.items() if key not in ("host", "port")}
     dead, live = (TcpNetwork.make({"host": "127.0.0.1", "port": port}) for port in (9, server.port))
-    async with client(config, tcp=FirstNetwork.make({}, {"a": dead, "b": live})) as ssh:
+    async with ssh_client(config, tcp=FirstNetwork.make({}, {"a": dead, "b": live})) as ssh:
         assert (await ssh.execute("echo in")).stdout == b"in\n"
 
 
 async def test_a_key_is_read_from_text_and_from_a_variable(server: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_KEY", server.key.read_text())
     for key in (server.key.read_text(), {"env": "LAB_KEY"}):
-        async with client({**server.config, "key": key}) as ssh:
+        async with ssh_client({**server.config, "key": key}) as ssh:
             assert (await ssh.ready()).username == ME
     monkeypatch.delenv("LAB_KEY")
-    async with client({**server.config, "key": {"env": "LAB_KEY"}}) as ssh:
+    async with ssh_client({**server.config, "key": {"env": "LAB_KEY"}}) as ssh:
         with pytest.raises(BenchError, match="the key should be in the variable LAB_KEY, which is not set"):
             await ssh.ready()
 
@@ -73,10 +63,10 @@ async def test_a_key_with_a_passphrase_opens_with_it_only(server: Sshd, tmp_path
     keygen(tmp_path / "locked", "open sesame", kind)
     (server.folder / "authorized").write_text((tmp_path / "locked.pub").read_text())
     config = {**server.config, "key": {"file": tmp_path / "locked"}}
-    async with client({**config, "passphrase": "open sesame"}) as ssh:
+    async with ssh_client({**config, "passphrase": "open sesame"}) as ssh:
         assert (await ssh.ready()).username == ME
     for passphrase, why in (("wrong", "the passphrase of the key is wrong"), (None, "the key needs its passphrase")):
-        async with client({**config, "passphrase": passphrase}) as ssh:
+        async with ssh_client({**config, "passphrase": passphrase}) as ssh:
             with pytest.raises(BenchError, match=why) as error:
                 await ssh.ready()
         assert error.value.blame == "config"
@@ -84,7 +74,7 @@ async def test_a_key_with_a_passphrase_opens_with_it_only(server: Sshd, tmp_path
 
 
 async def test_a_key_that_is_none_is_said_so(server: Sshd) -> None:
-    async with client({**server.config, "key": "-----BEGIN NOTHING-----"}) as ssh:
+    async with ssh_client({**server.config, "key": "-----BEGIN NOTHING-----"}) as ssh:
         with pytest.raises(BenchError, match="the key cannot be read"):
             await ssh.ready()
 
@@ -93,7 +83,7 @@ async def test_a_key_that_is_none_is_said_so(server: Sshd) -> None:
 async def test_the_agent_has_the_keys(server: Sshd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = {**server.config, "key": None, "agent": True}
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    async with client(config) as ssh:
+    async with ssh_client(config) as ssh:
         with pytest.raises(BenchError, match="there is no SSH agent"):
             await ssh.ready()
     place = tmp_path / "agent"
@@ -104,12 +94,12 @@ async def test_the_agent_has_the_keys(server: Sshd, monkeypatch: pytest.MonkeyPa
                 await anyio.sleep(0.01)
         monkeypatch.setenv("SSH_AUTH_SOCK", str(place))
         subprocess.run(["ssh-add", "-q", server.key], check=True)
-        async with client(config) as ssh:
+        async with ssh_client(config) as ssh:
             assert (await ssh.ready()).username == ME
             with pytest.raises(BenchError, match="asks 'nobody' for a password or a key"):
                 await ssh.ready(login=SshLogin(username="nobody"))
         (server.folder / "authorized").write_text("")
-        async with client(config) as ssh:
+        async with ssh_client(config) as ssh:
             with pytest.raises(BenchError, match=f"refused the login of '{ME}' by the keys of the agent"):
                 await ssh.ready()
     finally:
@@ -120,7 +110,7 @@ async def test_the_agent_has_the_keys(server: Sshd, monkeypatch: pytest.MonkeyPa
 async def test_a_wrong_password_is_refused_and_shown_nowhere(tmp_path: Path) -> None:
     async with sshd(tmp_path, passwords=True) as server:
         config = {**server.config, "key": None, "password": "hun22 no"}
-        async with client(config) as ssh:
+        async with ssh_client(config) as ssh:
             with pytest.raises(BenchError) as error:
                 await ssh.ready(within=30)
     what = f"the SSH server at '127.0.0.1:{server.port}' refused the login of '{ME}' by password"
@@ -130,10 +120,10 @@ async def test_a_wrong_password_is_refused_and_shown_nowhere(tmp_path: Path) -> 
 
 async def test_a_refused_key_and_no_key_at_all_are_told_apart(server: Sshd, tmp_path: Path) -> None:
     keygen(tmp_path / "other")
-    async with client({**server.config, "key": {"file": tmp_path / "other"}}) as ssh:
+    async with ssh_client({**server.config, "key": {"file": tmp_path / "other"}}) as ssh:
         with pytest.raises(BenchError, match=f"refused the login of '{ME}' by key"):
             await ssh.ready()
-    async with client({**server.config, "key": None}) as ssh:
+    async with ssh_client({**server.config, "key": None}) as ssh:
         with pytest.raises(BenchError, match=f"asks '{ME}' for a password or a key, and there is none"):
             await ssh.ready()
 
@@ -141,7 +131,7 @@ async def test_a_refused_key_and_no_key_at_all_are_told_apart(server: Sshd, tmp_
 async def test_a_login_of_the_jobs_own_stands_beside_the_configured_one(server: Sshd, tmp_path: Path) -> None:
     keygen(tmp_path / "other")
     (server.folder / "authorized").write_text((tmp_path / "other.pub").read_text())
-    async with client(server.config) as ssh:
+    async with ssh_client(server.config) as ssh:
         with pytest.raises(BenchError, match="refused"):
             await ssh.ready()
         mine = SshLogin(username=ME, key=(tmp_path / "other").read_text())
@@ -158,7 +148,7 @@ async def test_a_host_key_that_is_known_lets_in_whatever_way_it_is_written(serve
         {"host_key": server.host_key}, {"host_key": public}, {"host_key": ["SHA256:" + "A" * 43, server.host_key]},
         {"host_key_file": tmp_path / "known_hosts"}, {"host_key_file": server.folder / "host.pub"},
     ):  # fmt: skip
-        async with client({**server.config, **known}) as ssh:
+        async with ssh_client({**server.config, **known}) as ssh:
             assert (await ssh.ready()).host_key == server.host_key
 
 
@@ -166,7 +156,7 @@ async def test_the_key_that_is_pinned_is_asked_for_where_the_server_has_several(
     keygen(tmp_path / "rsa", kind="rsa")
     async with sshd(tmp_path, f"HostKey {tmp_path}/rsa") as server:
         config = {**server.config, "host_key": (tmp_path / "rsa.pub").read_text().strip()}
-        async with client(config) as ssh:
+        async with ssh_client(config) as ssh:
             assert (await ssh.ready()).host_key != server.host_key
 
 
@@ -174,7 +164,7 @@ async def test_another_host_key_than_the_known_one_is_refused_with_both(server: 
     keygen(tmp_path / "other")
     other = (tmp_path / "other.pub").read_text().strip()
     for known in ({"host_key": "SHA256:" + "A" * 43}, {"host_key": other}, {"host_key_file": tmp_path / "other.pub"}):
-        async with client({**server.config, **known}) as ssh:
+        async with ssh_client({**server.config, **known}) as ssh:
             with pytest.raises(BenchError) as error:
                 await ssh.ready(within=30)
         assert (
@@ -190,7 +180,7 @@ async def test_the_first_host_key_of_a_lease_is_kept_until_it_is_to_be_forgotten
     server.start()
     await server.listening()
     try:
-        async with client(server.config) as ssh:
+        async with ssh_client(server.config) as ssh:
             before = (await ssh.ready()).host_key
             server.kill()
             for file in ("host", "host.pub", "log"):
@@ -204,7 +194,7 @@ async def test_the_first_host_key_of_a_lease_is_kept_until_it_is_to_be_forgotten
             assert "forget" in (error.value.help or "")
             await ssh.forget()
             assert (await ssh.ready()).host_key == server.host_key != before
-        async with client(server.config) as ssh:
+        async with ssh_client(server.config) as ssh:
             assert (await ssh.ready()).host_key == server.host_key
     finally:
         server.kill()
@@ -212,7 +202,7 @@ async def test_the_first_host_key_of_a_lease_is_kept_until_it_is_to_be_forgotten
 
 async def test_any_host_key_is_taken_with_a_warning(server: Sshd, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "flowrunner"):
-        async with client({**server.config, "host_key": "any"}) as ssh:
+        async with ssh_client({**server.config, "host_key": "any"}) as ssh:
             await ssh.ready()
     assert f"nobody checks who answers at '127.0.0.1:{server.port}': host_key is 'any'" in caplog.text
 
@@ -220,7 +210,7 @@ async def test_any_host_key_is_taken_with_a_warning(server: Sshd, caplog: pytest
 @pytest.mark.machine
 async def test_waits_for_a_server_that_is_not_up_yet(tmp_path: Path) -> None:
     server = prepared(tmp_path)
-    async with client(server.config) as ssh:
+    async with ssh_client(server.config) as ssh:
         with pytest.raises(BenchError, match="cannot be reached: Connection refused") as error:
             await ssh.ready()
         assert error.value.blame == "infra"
@@ -242,7 +232,7 @@ async def test_waits_for_a_server_that_is_not_up_yet(tmp_path: Path) -> None:
 async def test_a_server_that_says_nothing_is_given_up_in_time(tmp_path: Path) -> None:
     silent = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = silent.extra(anyio.abc.SocketAttribute.local_port)
-    async with silent, client({"host": "127.0.0.1", "port": port, "timeout": 0.4}) as ssh:
+    async with silent, ssh_client({"host": "127.0.0.1", "port": port, "timeout": 0.4}) as ssh:
         with pytest.raises(BenchError, match="let nobody in within 400ms") as error:
             await ssh.ready()
     assert error.value.blame == "infra"
@@ -264,7 +254,7 @@ async def test_what_speaks_something_else_is_told_from_what_hangs_up(tmp_path: P
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
         async with listener, anyio.create_task_group() as tasks:
             tasks.start_soon(listener.serve, handler)
-            async with client({"host": "127.0.0.1", "port": port}) as ssh:
+            async with ssh_client({"host": "127.0.0.1", "port": port}) as ssh:
                 with pytest.raises(BenchError, match=why):
                     await ssh.ready()
             tasks.cancel_scope.cancel()
@@ -276,20 +266,20 @@ async def test_old_algorithms_have_to_be_allowed(tmp_path: Path) -> None:
     old = "KexAlgorithms diffie-hellman-group1-sha1\nHostKeyAlgorithms ssh-rsa\nCiphers 3des-cbc\nMACs hmac-sha1"
     keygen(tmp_path / "rsa", kind="rsa")
     async with sshd(tmp_path, f"HostKey {tmp_path}/rsa\n{old}") as server:
-        async with client(server.config) as ssh:
+        async with ssh_client(server.config) as ssh:
             with pytest.raises(BenchError, match="knows none of our algorithms") as error:
                 await ssh.ready()
             assert error.value.help == "old ones have to be allowed: legacy: true"
-        async with client({**server.config, "legacy": True}) as ssh:
+        async with ssh_client({**server.config, "legacy": True}) as ssh:
             assert (await ssh.execute("echo in")).stdout == b"in\n"
 
 
 async def test_another_cipher_is_taken_first_and_one_that_is_none_is_refused(tmp_path: Path) -> None:
     async with sshd(tmp_path, "LogLevel DEBUG") as server:
-        async with client({**server.config, "ciphers": "aes128-gcm@openssh.com"}) as ssh:
+        async with ssh_client({**server.config, "ciphers": "aes128-gcm@openssh.com"}) as ssh:
             await ssh.ready()
         assert "cipher: aes128-gcm@openssh.com" in (server.folder / "log").read_text()
-        async with client({**server.config, "ciphers": "rot13"}) as ssh:
+        async with ssh_client({**server.config, "ciphers": "rot13"}) as ssh:
             with pytest.raises(BenchError, match=r"no SSH connection can be made like this: .*rot13") as error:
                 await ssh.ready(within=9)
     assert error.value.blame == "config"
@@ -311,7 +301,7 @@ async def test_a_host_key_file_without_a_key_is_refused_when_it_is_opened(tmp_pa
     (tmp_path / "empty").write_text("# nothing\n")
     for path, why in ((tmp_path / "empty", "there is no public key in"), (tmp_path / "none", "No such file")):
         with pytest.raises(BenchError, match=why):
-            async with client({"host": "x", "host_key_file": path}):
+            async with ssh_client({"host": "x", "host_key_file": path}):
                 pass
 
 
@@ -325,6 +315,6 @@ def test_takes_the_keys_of_jumpstarters_driver() -> None:
 
 async def test_nothing_is_left_open_behind_it(server: Sshd) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    async with client(server.config) as ssh:
+    async with ssh_client(server.config) as ssh:
         await ssh.ready()
     assert len(os.listdir("/proc/self/fd")) == before

@@ -5,7 +5,6 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -17,17 +16,10 @@ from flowrunner_drivers.network.tcp import TcpNetwork
 from flowrunner_drivers.ssh.client import SshClient
 from tests.support.loops import small_disk
 from tests.support.processes import alive, ended
+from tests.support.ssh import ssh_client
 from tests.support.sshd import Sshd, prepared, sshd
 
 pytestmark = [pytest.mark.anyio, pytest.mark.machine]
-
-
-@asynccontextmanager
-async def client(config: dict[str, Any], **children: Any) -> AsyncIterator[Ssh]:
-    driver = SshClient.make(config, children)
-    assert isinstance(driver, Ssh)
-    async with driver.opened():
-        yield Ssh.client(Direct(driver))
 
 
 @asynccontextmanager
@@ -68,7 +60,7 @@ class _Cable:
 
 
 async def test_a_server_that_dies_in_mid_command_is_the_devices_fault_and_names_the_command(tmp_path: Path) -> None:
-    async with sshd(tmp_path) as server, client(server.config) as ssh:
+    async with sshd(tmp_path) as server, ssh_client(server.config) as ssh:
         with pytest.raises(BenchError) as error, anyio.fail_after(20):
             async for piece in ssh.run("echo $$; exec sleep 600"):
                 server.kill()
@@ -81,7 +73,7 @@ async def test_a_server_that_dies_in_mid_command_is_the_devices_fault_and_names_
 
 async def test_the_connection_is_made_anew_behind_a_reboot(tmp_path: Path) -> None:
     server = prepared(tmp_path)
-    async with client({**server.config, "within": 30}) as ssh:
+    async with ssh_client({**server.config, "within": 30}) as ssh:
         for _ in range(2):
             async with up(server):
                 assert (await ssh.execute("echo up")).stdout == b"up\n"
@@ -103,7 +95,7 @@ async def test_a_cable_that_is_pulled_is_noticed_by_who_waits_and_by_who_comes_n
             "keepalive": 0.2,
             "timeout": 3,
         }
-        async with client(config, tcp=way) as ssh:
+        async with ssh_client(config, tcp=way) as ssh:
             with pytest.raises(BenchError, match=r"was lost while 'echo \$\$; sleep 600' ran"), anyio.fail_after(30):
                 async for piece in ssh.run("echo $$; sleep 600"):
                     pid = int(piece.stdout)
@@ -119,7 +111,7 @@ async def test_a_dead_connection_without_keepalive_is_given_up_and_replaced(tmp_
         assert isinstance(way, Muted)
         way.mute = anyio.Event()
         config = {**{k: v for k, v in server.config.items() if k not in ("host", "port")}, "keepalive": 0, "timeout": 2}
-        async with client(config, tcp=way) as ssh:
+        async with ssh_client(config, tcp=way) as ssh:
             await ssh.ready()
             way.mute.set()
             way.mute = anyio.Event()
@@ -130,7 +122,7 @@ async def test_a_dead_connection_without_keepalive_is_given_up_and_replaced(tmp_
 async def test_an_upload_that_is_cut_off_never_has_its_name(tmp_path: Path) -> None:
     target = tmp_path / "firmware"
     target.write_bytes(b"old")
-    async with sshd(tmp_path) as server, client(server.config) as ssh:
+    async with sshd(tmp_path) as server, ssh_client(server.config) as ssh:
 
         async def content() -> AsyncIterator[bytes]:
             yield b"x" * 9_000_000
@@ -148,7 +140,7 @@ async def test_content_that_is_not_what_was_sent_is_thrown_away(tmp_path: Path) 
     tool.parent.mkdir()
     tool.write_text(f"#!/bin/sh\necho {'0' * 64} -\n")
     tool.chmod(0o755)
-    async with sshd(tmp_path, f"SetEnv PATH={tool.parent}:/usr/bin:/bin") as server, client(server.config) as ssh:
+    async with sshd(tmp_path, f"SetEnv PATH={tool.parent}:/usr/bin:/bin") as server, ssh_client(server.config) as ssh:
         with pytest.raises(BenchError, match="is not on the device what was sent: its SHA-256 is 0000") as error:
             await ssh.upload(str(tmp_path / "out/a"), _pieces(b"x"))
     assert error.value.blame == "device"
@@ -156,14 +148,14 @@ async def test_content_that_is_not_what_was_sent_is_thrown_away(tmp_path: Path) 
 
 
 async def test_a_device_without_a_tool_for_checksums_is_read_back(tmp_path: Path) -> None:
-    async with sshd(tmp_path, "SetEnv PATH=/nowhere") as server, client({**server.config, "posix": False}) as ssh:
+    async with sshd(tmp_path, "SetEnv PATH=/nowhere") as server, ssh_client({**server.config, "posix": False}) as ssh:
         written = await ssh.upload(str(tmp_path / "a"), _pieces(b"x" * 10_000_000))
         assert await ssh.digest(str(tmp_path / "a")) == written.sha256
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
 async def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
-    async with sshd(tmp_path) as server, client(server.config) as ssh:
+    async with sshd(tmp_path) as server, ssh_client(server.config) as ssh:
         with small_disk(tmp_path / "disk", 4 << 20) as disk:
             with pytest.raises(BenchError, match=f"'{disk}/x' could not be written") as error:
                 await ssh.upload(f"{disk}/x", _pieces(b"x" * 6_000_000))
@@ -179,7 +171,7 @@ async def test_a_server_without_sftp_says_what_to_install(tmp_path: Path) -> Non
         (server.folder / "sshd_config").write_text(text)
         server.start_again()
         await server.listening()
-        async with client(server.config) as ssh:
+        async with ssh_client(server.config) as ssh:
             with pytest.raises(BenchError, match="has no SFTP") as error:
                 await ssh.upload(str(tmp_path / "a"), _pieces(b"x"))
             assert "openssh-sftp-server" in (error.value.help or "")
@@ -187,7 +179,7 @@ async def test_a_server_without_sftp_says_what_to_install(tmp_path: Path) -> Non
 
 
 async def test_a_server_with_no_room_for_another_session_is_the_benchs_fault(tmp_path: Path) -> None:
-    async with sshd(tmp_path, "MaxSessions 1") as server, client(server.config) as ssh:
+    async with sshd(tmp_path, "MaxSessions 1") as server, ssh_client(server.config) as ssh:
         async with aclosing(ssh.run("echo $$; sleep 600")) as pieces:
             pid = int((await anext(pieces)).stdout)
             with pytest.raises(BenchError, match="gives no further session") as error:
@@ -200,21 +192,21 @@ async def test_a_server_with_no_room_for_another_session_is_the_benchs_fault(tmp
 async def test_a_server_that_is_no_posix_shell_gets_the_command_as_it_is(tmp_path: Path) -> None:
     async with sshd(tmp_path, 'ForceCommand echo "got: $SSH_ORIGINAL_COMMAND"; exit 3') as server:
         config = {**server.config, "posix": False}
-        async with client(config) as ssh:
+        async with ssh_client(config) as ssh:
             ran = await ssh.execute("show version")
     assert (ran.stdout, ran.status) == (b"got: show version\n", 3)
 
 
 async def test_what_the_shell_says_before_the_command_is_kept(tmp_path: Path) -> None:
     greeting = 'ForceCommand echo welcome >&2; eval "$SSH_ORIGINAL_COMMAND"'
-    async with sshd(tmp_path, greeting) as server, client(server.config) as ssh:
+    async with sshd(tmp_path, greeting) as server, ssh_client(server.config) as ssh:
         ran = await ssh.execute("echo out; echo err >&2")
     assert (ran.stdout, ran.stderr, ran.status) == (b"out\n", b"welcome\nerr\n", 0)
 
 
 async def test_the_files_of_the_shell_are_read_once(tmp_path: Path) -> None:
     (tmp_path / ".bashrc").write_text("echo hello from bashrc\n")
-    async with sshd(tmp_path, f"SetEnv HOME={tmp_path}") as server, client(server.config) as ssh:
+    async with sshd(tmp_path, f"SetEnv HOME={tmp_path}") as server, ssh_client(server.config) as ssh:
         ran = await ssh.execute("echo out")
     assert ran.stdout == b"hello from bashrc\nout\n"
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 
-import anyio
 import pytest
 
 from flowrunner.errors import BenchError
@@ -18,7 +17,7 @@ from tests.flowrunner.remote.peer.conftest import part, used
 from tests.support.exporters import exporter
 from tests.support.peers import j, peer
 from tests.support.processes import alive, ended
-from tests.support.sshd import Sshd, prepared
+from tests.support.sshd import Sshd, running_sshd
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer]
 
@@ -44,13 +43,8 @@ export:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    found = prepared(tmp_path_factory.mktemp("ssh"))
-    found.start()
-    try:
-        anyio.run(found.listening)
+    with running_sshd(tmp_path_factory.mktemp("ssh")) as found:
         yield found
-    finally:
-        found.kill()
 
 
 def written(text: str, server: Sshd) -> str:
