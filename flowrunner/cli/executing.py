@@ -18,7 +18,7 @@ from typing import Any
 import typer
 
 from flowrunner.cli.asking import asking
-from flowrunner.cli.soak import reported
+from flowrunner.cli.telling import reported
 from flowrunner.engine.chosen import Chosen
 from flowrunner.engine.fitting import check_lab
 from flowrunner.engine.run import Finished, Runner
@@ -74,7 +74,7 @@ async def execute(runner: Runner, bench: StaticLab, plan: Plan, show: Display) -
     with show(runner.folder, sources=plan.sources, earlier=past) as listener:
         with asking(runner.folder) as ask:
             finished = await runner.run([ask, listener])
-        return finished, reported(finished)
+        return finished, reported(finished.folder)
 
 
 async def ready(runner: Runner, bench: StaticLab, plan: Plan) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import anyio
 import typer
 
 from flowrunner.cli.common import EXIT_ERRORED, Exporters, LabOption, RunName, RunsFolder, reporting
+from flowrunner.cli.past import lab_of
 from flowrunner.cli.reach import Authority, Insecure, Passphrase, PassphraseFile, Pin, ServerName, access
-from flowrunner.engine.lines import read
 from flowrunner.engine.recover import recover as recover_run
-from flowrunner.lab.discover import discover
+from flowrunner.engine.resume import first_of
 from flowrunner.report.runs import resolve_run
 from flowrunner.report.writer import write_reports
 
@@ -32,12 +31,9 @@ def recover(
     """Clean up behind a run that was killed: processes, files, devices; then write its reports."""
     with reporting():
         folder = resolve_run(run, runs)
-        facts = read(folder / "journal.jsonl")[0]
-        if not lab and not exporter:
-            lab, exporter = facts.get("lab"), facts.get("exporters")
+        facts = first_of(folder)
         said = access(tls_ca, tls_pin, tls_server_name, insecure, passphrase_file, passphrase)
-        bench = discover(Path(facts["file"]), lab=lab, exporters=exporter or (), environment=os.environ, access=said)
-        recovery = anyio.run(recover_run, folder, bench)
+        recovery = anyio.run(recover_run, folder, lab_of(facts, lab, exporter, said))
     for line in recovery.done:
         typer.echo(line)
     for line in recovery.failed:

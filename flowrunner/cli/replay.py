@@ -23,7 +23,7 @@ from flowrunner.cli.common import (
     pairs,
     reporting,
 )
-from flowrunner.cli.soak import reported
+from flowrunner.cli.telling import reported
 from flowrunner.pipeline.compiler import compile
 from flowrunner.replay.again import environment_of, origin, pipeline_of
 from flowrunner.replay.play import Player
@@ -63,7 +63,7 @@ def replay(
         start = time.monotonic()
         with display(player.runner.folder, plain=plain, console=console, sources=compiled.plan.sources) as listener:
             played = player.play([listener], speed=speed)
-            unwritten = reported(played.finished)
+            unwritten = reported(played.finished.folder)
     for line in played.words(time.monotonic() - start):
         typer.echo(line)
     if unwritten:

@@ -12,11 +12,11 @@ import typer
 
 from flowrunner.cli.common import EXIT_ERRORED, Exporters, LabOption, RunName, RunsFolder, SecretsFile, reporting
 from flowrunner.cli.executing import execute, options
+from flowrunner.cli.past import lab_of, pipeline_of
 from flowrunner.cli.reach import Authority, Insecure, Passphrase, PassphraseFile, Pin, ServerName, access
 from flowrunner.engine.resume import facts_of, inputs_of
 from flowrunner.engine.resume import resume as resume_run
 from flowrunner.engine.run import Runner
-from flowrunner.lab.discover import discover
 from flowrunner.pipeline.compiler import compile
 from flowrunner.report.display import display
 from flowrunner.report.runs import resolve_run
@@ -47,12 +47,10 @@ def resume(
     with reporting():
         folder = resolve_run(run, runs)
         facts = facts_of(folder)
-        path = Path(facts["cwd"]) / facts["file"]
-        compiled = compile(path, inputs=inputs_of(facts), environment=os.environ, secrets_file=secrets_file)
-        if not lab and not exporter:
-            lab, exporter = facts.get("lab"), facts.get("exporters")
+        given = inputs_of(facts)
+        compiled = compile(pipeline_of(facts), inputs=given, environment=os.environ, secrets_file=secrets_file)
         said = access(tls_ca, tls_pin, tls_server_name, insecure, passphrase_file, passphrase)
-        bench = discover(path, lab=lab, exporters=exporter or (), environment=os.environ, access=said)
+        bench = lab_of(facts, lab, exporter, said)
         anyio.run(bench.look, tuple(compiled.plan.requests()))
         past = anyio.run(partial(resume_run, folder, compiled.plan, bench, force=force))
         how = options(bench, fsync=fsync, record=False, ci=bool(os.environ.get("CI")))

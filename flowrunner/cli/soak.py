@@ -8,11 +8,11 @@ from pathlib import Path
 
 import typer
 
-from flowrunner.engine.run import Finished, Runner
+from flowrunner.cli.telling import reported
+from flowrunner.engine.run import Runner
 from flowrunner.model import Outcome
 from flowrunner.report.soak import Soak
 from flowrunner.report.summary import summarize_folder
-from flowrunner.report.writer import write_reports
 
 
 async def soak(
@@ -29,7 +29,7 @@ async def soak(
     for number in itertools.count(1):
         await ready(one)
         finished = await one.run()
-        if unwritten := reported(finished):
+        if unwritten := reported(finished.folder):
             typer.echo(unwritten, err=True)
         last = found.add(summarize_folder(finished.folder), finished.folder)
         typer.echo(f"{number:>6}  {last.outcome:<8}  {last.seconds:8.1f}s  {last.id}  {last.why or ''}".rstrip())
@@ -41,12 +41,3 @@ async def soak(
         typer.echo(line)
     typer.echo(f"all of it in {record}")
     return found.exit
-
-
-def reported(finished: Finished) -> str | None:
-    """Write the reports of a run; returns what went wrong."""
-    try:
-        write_reports(finished.folder)
-    except OSError as error:
-        return f"the reports could not be written to {finished.folder}: {error.strerror}"
-    return None

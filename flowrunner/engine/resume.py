@@ -20,6 +20,22 @@ SHOWN = 12
 """Differences that are listed."""
 
 
+def first_of(folder: Path) -> Event:
+    """How the run in `folder` was started, in whatever state it is.
+
+    Raises:
+        BenchError: it never started.
+    """
+    return _events(folder)[0]
+
+
+def _events(folder: Path) -> list[Event]:
+    events = read(folder / "journal.jsonl")
+    if not events:
+        raise BenchError(f"{folder} holds no run that had started", blame="infra", help="start it with 'flow run'")
+    return events
+
+
 def facts_of(folder: Path) -> Event:
     """How the run in `folder` was started.
 
@@ -27,9 +43,7 @@ def facts_of(folder: Path) -> Event:
         BenchError: it never started, or its runner lives.
         PipelineError: there is nothing to go on with.
     """
-    events = read(folder / "journal.jsonl")
-    if not events:
-        raise BenchError(f"{folder} holds no run that had started", blame="infra", help="start it with 'flow run'")
+    events = _events(folder)
     if lives(folder):
         what = f"the run {folder.name} is still running as process {runner_of(events)['pid']}"
         raise BenchError(what, blame="infra", help="press Ctrl-C there, or wait for it")

@@ -49,7 +49,9 @@ def discover(
     _check_access(said, ())
     named = lab or environment.get("FLOW_LAB")
     path = _file(named, "lab") if named else _beside(pipeline)
-    return StaticLab(load_lab(path, environment) if path else (), folder=folder, origin=str(path) if path else None)
+    return StaticLab(
+        load_lab(path, environment) if path else (), folder=folder, origin=str(path.absolute()) if path else None
+    )
 
 
 def _pinned(exporters: Sequence[str], access: Access, environment: Mapping[str, str]) -> dict[str, LabExporter]:

@@ -91,6 +91,20 @@ def test_a_third_signal_leaves_at_once_and_recover_finishes(place: Workplace) ->
     assert (place.folder / "runs" / "last" / "report.html").exists()
 
 
+def test_recover_finds_the_lab_of_the_run_from_any_folder(place: Workplace, tmp_path: Path) -> None:
+    place.write(HANGING)
+    process = place.start("run", "p.yaml", "--lab", "lab.yaml")
+    place.wait_for("step.started", path="long")
+    process.kill()
+    process.communicate()
+    assert place.lamp.exists()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = Workplace(elsewhere).flow("recover", str((place.folder / "runs" / "last").resolve()))
+    assert done.returncode == 0, done.stderr
+    assert not place.lamp.exists()
+
+
 KILLER = """
 import os, sys
 from flowrunner.engine import journal
