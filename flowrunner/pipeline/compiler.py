@@ -16,12 +16,14 @@ from flowrunner.pipeline.fit import Fitted
 from flowrunner.pipeline.git import Git
 from flowrunner.pipeline.here import Here
 from flowrunner.pipeline.ids import collect_ids
-from flowrunner.pipeline.include import Includes
+from flowrunner.pipeline.include import Fetch, Includes
 from flowrunner.pipeline.inputs import Given, Inputs, read_inputs
 from flowrunner.pipeline.jobs import compile_jobs
 from flowrunner.pipeline.language import PipelineKeys
 from flowrunner.pipeline.library import Library
 from flowrunner.pipeline.names import Known
+from flowrunner.pipeline.oci import Oci
+from flowrunner.pipeline.pins import Pins
 from flowrunner.pipeline.place import Place
 from flowrunner.pipeline.plan import Plan, Scope
 from flowrunner.pipeline.problems import Problems
@@ -67,7 +69,7 @@ def compile(
     assert root is not None
     found = read_inputs(problems, root.get("inputs"), given, path.parent, complete=complete)
     secrets, warnings = read_secrets(problems, root.get("secrets"), secrets_file, given.environment, complete=complete)
-    compiler = _Compiler(problems, document, root, path, given.environment)
+    compiler = _Compiler(problems, document, root, path, given.environment, Pins())
     plan = compiler.compile(found, tuple(secrets), given.environment, complete=complete)
     problems.raise_all()
     return Compiled(replace(plan, digest=digest_of(plan)), secrets, tuple(warnings))
@@ -87,13 +89,14 @@ class _Compiler:
     """One pipeline on its way to a plan."""
 
     def __init__(
-        self, problems: Problems, document: Document, root: Mapping, path: Path, environment: Map[str, str]
-    ) -> None:
+        self, problems: Problems, document: Document, root: Mapping, path: Path, environment: Map[str, str],
+        pins: Pins,
+    ) -> None:  # fmt: skip
         self._problems = problems
         self._document = document
         self._root = root
         self._path = path
-        fetchers = {"git": Git(environment)}
+        fetchers: dict[str, Fetch] = {"git": Git(environment, pins), "oci": Oci(environment, pins)}
         self._includes = Includes(problems, compile_template, self._included, fetchers)
 
     def compile(self, inputs: Inputs, secrets: tuple[str, ...], environment: Map[str, str], *, complete: bool) -> Plan:
