@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from flowrunner.errors import PipelineError, Span
 from flowrunner.pipeline.fit import Fitted
-from flowrunner.pipeline.pins import Pinned, Pins
+from flowrunner.pipeline.pinned import Pinned
+from flowrunner.pipeline.pins import Pins
 from flowrunner.pipeline.place import Place
 from flowrunner.pipeline.reuse_keys import IncludeKeys
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from flowrunner.errors import BenchError, PipelineError, Span
 from flowrunner.pipeline.fit import Fitted
 from flowrunner.pipeline.git import cache_folder
-from flowrunner.pipeline.pins import Pinned, Pins
+from flowrunner.pipeline.pinned import Pinned
+from flowrunner.pipeline.pins import Pins
 from flowrunner.pipeline.place import Place
 from flowrunner.pipeline.reuse_keys import IncludeKeys
 from flowrunner.registry.cache import cached

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrunner.errors import PipelineError, Span
-
-
-@dataclass(frozen=True, slots=True)
-class Pinned:
-    """Content that never moves: `pin` is its commit or digest, `files` the folder that it lies in."""
-
-    pin: str
-    files: Path
+from flowrunner.pipeline.lock import Lock
+from flowrunner.pipeline.pinned import Pinned
+from flowrunner.pipeline.vendored import vendored
 
 
 class Pins:
@@ -24,14 +18,16 @@ class Pins:
     beside the pipeline. `found` is all that was used.
     """
 
-    def __init__(
-        self, locked: Mapping[str, str] | None = None, *, frozen: bool = False,
-        vendored: Mapping[str, Pinned] | None = None,
-    ) -> None:  # fmt: skip
-        self._locked = locked or {}
+    def __init__(self, lock: Lock | None, *, frozen: bool, vendored: Mapping[str, Pinned]) -> None:
+        self._locked = {name: include.pin for name, include in lock.includes.items()} if lock else {}
         self._frozen = frozen
-        self._vendored = vendored or {}
+        self._vendored = vendored
         self.found: dict[str, Pinned] = {}
+
+    @classmethod
+    def of(cls, folder: Path, lock: Lock | None = None) -> Pins:
+        """Those of a pipeline in `folder`: what is vendored there, and what `lock` says, which is frozen."""
+        return cls(lock, frozen=lock is not None, vendored=vendored(folder))
 
     def locked(self, name: str, where: Span) -> str | None:
         """What the lock says that `name` is.

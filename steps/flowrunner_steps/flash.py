@@ -72,6 +72,7 @@ class Flash(Step):
     interfaces = (Flasher,)
     lasting = True
     outside = True
+    pinned = ("image", "checksum")
 
     image: str
     """A path or a URL."""
