@@ -56,7 +56,7 @@ def test_the_tree_shows_each_part_with_its_commands() -> None:
         "├─ board      test\n"
         "│  ├─ supply  test  on off read cycle\n"
         "│  ├─ uart    test  console pipe\n"
-        "│  └─ tools   test  get-methods call-method\n"
+        "│  └─ tools   test  get-methods describe call-method\n"
         "├─ disk       test  host dut off flash dump\n"
         "└─ card       test  flash dump"
     )
