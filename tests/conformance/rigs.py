@@ -164,6 +164,7 @@ RIGS = (
     Rig("shell.command", lambda _: {"methods": {"hello": "echo hello"}}, methods={"hello": b"hello\n"}),
     SSH,
     Rig("storage.file", lambda folder: {"path": folder / "disk", "size": "64MiB"}),
+    Rig("storage.mux", lambda f: {"path": f / "card", "size": "64MiB", "host": "true", "dut": "true", "off": "true"}),
     Rig("storage.virtual", lambda _: {}),
     Rig("storage.virtual_flasher", lambda _: {"targets": ["root"]}),
     Rig("tftp.server", lambda folder: {"root_dir": folder / "files", **FREE}),

@@ -14,12 +14,17 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="loop devices and moun
 
 
 @contextmanager
-def loop(file: Path, size: int, *, blank: bool = False) -> Iterator[Path]:
-    """A block device of `size` bytes on `file`, full of 0xAA; a `blank` one takes room as it is written."""
+def loop(file: Path, size: int, *, blank: bool = False, partition: bool = False) -> Iterator[Path]:
+    """A block device of `size` bytes on `file`, full of 0xAA; a `blank` one takes room as it is written.
+
+    With `partition` it has one, which begins at 1 MiB.
+    """
     file.write_bytes(b"" if blank else b"\xaa" * size)
     os.truncate(file, size)
+    if partition:
+        subprocess.run(["sfdisk", "-q", str(file)], input="label: dos\n2048,,L\n", check=True, text=True)
     device = subprocess.run(
-        ["losetup", "-f", "--show", str(file)], check=True, capture_output=True, text=True
+        ["losetup", "-P", "-f", "--show", str(file)], check=True, capture_output=True, text=True
     ).stdout.strip()
     try:
         yield Path(device)
