@@ -46,8 +46,7 @@ class HeldPort:
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[ByteStream]:
         """The open port; one of this host is read by its file descriptor."""
-        async with self._turn:
-            port = self._port = await self._open()
+        port = await self.open()
         try:
             if self.local:
                 yield HandleStream(port)
@@ -56,9 +55,24 @@ class HeldPort:
                 async with beside(stream.run):
                     yield stream
         finally:
-            with anyio.CancelScope(shield=True):
-                async with self._turn:
-                    self._port = None
+            await self.close()
+
+    async def open(self) -> Any:
+        """Open the port, until `close`.
+
+        Raises:
+            BenchError: it cannot be opened.
+        """
+        async with self._turn:
+            self._port = await self._open()
+            return self._port
+
+    async def close(self) -> None:
+        """Close the port, if it is open."""
+        with anyio.CancelScope(shield=True):
+            async with self._turn:
+                port, self._port = self._port, None
+                if port is not None:
                     await anyio.to_thread.run_sync(port.close)
 
     async def change(self, name: str, value: object) -> None:

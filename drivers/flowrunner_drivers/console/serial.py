@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flowrunner.driver import Config, Driver
 from flowrunner.errors import BenchError
@@ -15,6 +15,7 @@ from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.serial import ModemLines, SerialLines
 from flowrunner.model import Seconds
 from flowrunner_drivers.console._held import HeldPort
+from flowrunner_drivers.console._returning import ReturningStream
 from flowrunner_drivers.console._stream import Loop, Paced, tcp_stream
 
 PARITY = {"none": "N", "even": "E", "odd": "O", "mark": "M", "space": "S"}
@@ -55,9 +56,19 @@ class SerialConsoleConfig(Config):
     """Leave DTR and RTS as they are when the port is closed, so that the next opening moves nothing; false drops them,
     which resets some boards."""
 
+    with_power: bool = False
+    """The port is the board's own, such as a USB gadget's, and comes and goes with its power: the console waits for it,
+    and goes on with the next boot. For ports of this host by path."""
+
     check_present: bool = True
     """Look at the start whether the port can be had, so that a missing one is told before anything is done. One of this
     host is not opened for that, a server is connected to."""
+
+    @model_validator(mode="after")
+    def _only_paths_come_and_go(self) -> Self:
+        if self.with_power and "://" in self.url:
+            raise ValueError(f"with_power is for a port of this host by its path, not for '{self.url}'")
+        return self
 
 
 class SerialConsole(Driver[SerialConsoleConfig], Console, SerialLines):
@@ -92,9 +103,10 @@ class SerialConsole(Driver[SerialConsoleConfig], Console, SerialLines):
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        if self.config.check_present and self._port.local:
+        check = self.config.check_present and not self.config.with_power
+        if check and self._port.local:
             await self._port.look()
-        elif self.config.check_present and self._port.scheme != "loop":
+        elif check and self._port.scheme != "loop":
             async with self.connect():
                 pass
         yield
@@ -116,6 +128,8 @@ class SerialConsole(Driver[SerialConsoleConfig], Console, SerialLines):
                 return Loop.opened()
             case "socket":
                 return tcp_stream(self.config.url)
+            case _ if self.config.with_power:
+                return ReturningStream.opened(self._port)
             case _:
                 return self._port.stream()
 
