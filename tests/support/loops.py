@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+LOOP_CTL_ADD, LOOP_CTL_REMOVE = 0x4C80, 0x4C81
+"""Requests of `linux/loop.h`."""
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="loop devices and mounts need root")
 
@@ -30,6 +35,34 @@ def loop(file: Path, size: int, *, blank: bool = False, partition: bool = False)
         yield Path(device)
     finally:
         subprocess.run(["losetup", "-d", device], capture_output=True)
+
+
+@contextmanager
+def empty_loop() -> Iterator[Path]:
+    """A block device without a medium, for a test to attach one: nobody else is given it meanwhile.
+
+    `losetup -f` takes the lowest number that is free, this one is far above.
+    """
+    number = 1000 + os.getpid()
+    control = os.open("/dev/loop-control", os.O_RDWR)
+    try:
+        fcntl.ioctl(control, LOOP_CTL_ADD, number)
+        yield Path(f"/dev/loop{number}")
+    finally:
+        subprocess.run(["losetup", "-d", f"/dev/loop{number}"], capture_output=True)
+        _remove(control, number)
+        os.close(control)
+
+
+def _remove(control: int, number: int) -> None:
+    """Remove a loop device, which may be open for a moment longer."""
+    for _ in range(200):
+        try:
+            fcntl.ioctl(control, LOOP_CTL_REMOVE, number)
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"/dev/loop{number} is still in use")
 
 
 @contextmanager

@@ -103,8 +103,8 @@ def test_a_method_that_could_do_nothing_is_refused(methods: dict[str, object]) -
 
 
 async def test_what_it_said_is_told_when_it_takes_too_long() -> None:
-    tools = shell({"hang": "echo trying port 3; echo no answer >&2; sleep 60"}, timeout=0.5)
-    with pytest.raises(BenchError, match="had not ended after 500ms") as error:
+    tools = shell({"hang": "echo trying port 3; echo no answer >&2; sleep 60"}, timeout=2)
+    with pytest.raises(BenchError, match="had not ended after 2s") as error:
         await output(tools, "hang")
     assert error.value.said == "trying port 3\nno answer"
 
@@ -112,11 +112,11 @@ async def test_what_it_said_is_told_when_it_takes_too_long() -> None:
 async def test_it_may_clean_up_before_it_is_ended_for_good(tmp_path: Path) -> None:
     clean = f"trap 'sleep 1.2; touch {tmp_path}/clean; exit' TERM; sleep 60 & wait"
     with pytest.raises(BenchError, match="had not ended"):
-        await output(shell({"relay": clean}, timeout=0.3), "relay")
+        await output(shell({"relay": clean}, timeout=1.5), "relay")
     assert (tmp_path / "clean").exists()
     stubborn = f"trap '' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.1; done"
     with pytest.raises(BenchError, match="had not ended"):
-        await output(shell({"relay": stubborn}, timeout=0.3, grace=0.2), "relay")
+        await output(shell({"relay": stubborn}, timeout=1.5, grace=0.2), "relay")
     assert ended(int((tmp_path / "pid").read_text()))
 
 

@@ -12,7 +12,7 @@ from flowrunner.image import open_image
 from flowrunner.interface import Direct
 from flowrunner.interfaces.storage import Extent, Flasher
 from flowrunner_drivers.storage.file import FileStorage
-from tests.support.loops import loop, needs_root, small_disk
+from tests.support.loops import empty_loop, loop, needs_root, small_disk
 from tests.support.machines import BytesImage
 
 pytestmark = pytest.mark.anyio
@@ -88,8 +88,8 @@ async def test_a_device_that_does_not_appear_is_told_in_time(tmp_path: Path) -> 
 
 @needs_root
 async def test_a_device_is_awaited_until_it_has_a_medium(tmp_path: Path) -> None:
-    with loop(tmp_path / "medium", MIB) as device:
-        subprocess.run(["losetup", "-d", device], check=True)
+    (tmp_path / "medium").write_bytes(b"\xaa" * MIB)
+    with empty_loop() as device:
         later = threading.Timer(0.3, subprocess.run, [["losetup", str(device), str(tmp_path / "medium")]])
         later.start()
         await flash(storage(device, timeout=10), b"hello", tmp_path)
