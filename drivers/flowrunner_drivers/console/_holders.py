@@ -24,8 +24,8 @@ def holders(port: Path) -> list[str]:
 
 def _open_files() -> Iterator[tuple[int, list[Path]]]:
     """Each other process with what it has open."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
+    for entry in Path("/proc").glob("[0-9]*"):
+        if int(entry.name) != os.getpid():
             with suppress(OSError):  # another user's, or ended meanwhile
                 yield int(entry.name), list((entry / "fd").iterdir())
 

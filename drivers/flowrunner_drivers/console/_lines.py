@@ -31,12 +31,12 @@ def change(port: Any, name: str, value: object) -> None:
     Raises:
         BenchError: it has none, or does not take the value.
     """
-    if isinstance(port, Rfc2217Port):
-        port.told.add(name)
     try:
         setattr(port, name, value)
     except (OSError, ValueError, termios.error) as error:
         raise _refused(port, WORDS[name], error, value) from error
+    if isinstance(port, Rfc2217Port):
+        port.told.add(name)
 
 
 async def drain(port: Any) -> None:

@@ -46,13 +46,18 @@ def busy(port: Path, found: Sequence[str] = ()) -> BenchError:
     return BenchError(f"'{port}' is in use by {who or 'another process'}", blame="infra", help=help)
 
 
-def _nearby(port: Path) -> str:
-    if port.parent != Path("/dev") and port.parent.is_dir():
-        return near(port.name, [each.name for each in port.parent.iterdir()])
+def ports() -> str:
+    """Which ports this host has, in words."""
     ids = {str(link.resolve()): str(link) for link in sorted(BY_ID.glob("*"))}
     found = sorted((each.device, ids.get(each.device, each.description)) for each in list_ports.comports())
     shown = ", ".join(f"{device} ({words})" if words not in ("n/a", device) else device for device, words in found)
     return f"ports of this host: {shown}" if shown else "this host has no serial port: is the adapter plugged in?"
+
+
+def _nearby(port: Path) -> str:
+    if port.parent != Path("/dev") and port.parent.is_dir():
+        return near(port.name, [each.name for each in port.parent.iterdir()])
+    return ports()
 
 
 def _rights(port: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import serial
 
 from flowrunner.errors import BenchError
-from flowrunner_drivers.console._looking import busy, look
+from flowrunner_drivers.console._looking import busy, look, ports
 from flowrunner_drivers.console._rfc2217 import Rfc2217Port
 
 IN_USE = (errno.EBUSY, errno.EAGAIN)
@@ -32,7 +32,7 @@ def make_port(url: str, lines: dict[str, bool | None], *, local: bool, **setting
             only: dict[str, Any] = {"exclusive": True, "inter_byte_timeout": 0} if local else {}
             port = serial.serial_for_url(url, do_not_open=True, **settings, **only)
     except (serial.SerialException, ValueError) as error:
-        raise BenchError(f"serial port '{url}' was not found: {error}") from error
+        raise BenchError(f"serial port '{url}' was not found: {error}", help=ports() if local else None) from error
     for line, on in lines.items():
         if on is not None:
             setattr(port, line, on)

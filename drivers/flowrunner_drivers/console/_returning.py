@@ -45,6 +45,7 @@ class ReturningStream:
             except BenchError:
                 self._stream = None
                 await self._port.close()
+                await anyio.sleep(PAUSE)  # what has no power any more is seen for a moment longer
 
     async def send(self, data: bytes) -> None:
         if self._stream is None:

@@ -50,6 +50,7 @@ async def test_goes_on_at_another_speed_and_is_opened_with_it(far: Far) -> None:
         assert far.speed() == termios.B115200
         await lines.set_baudrate(921600)
         assert far.speed() == termios.B921600
+        assert not far.hangs_up()
         await stream.send(b"fast")
         assert await anyio.to_thread.run_sync(far.read, 4) == b"fast"
     async with driver.connect():
