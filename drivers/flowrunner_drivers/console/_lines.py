@@ -61,6 +61,7 @@ def read(port: Any) -> ModemLines:
     """
     try:
         if isinstance(port, Rfc2217Port):
+            port.await_lines()
             known = {line: getattr(port, line) for line in port.told & {"dtr", "rts"}}
             return ModemLines(cts=port.cts, dsr=port.dsr, ri=port.ri, cd=port.cd, **known)
         (bits,) = struct.unpack("I", fcntl.ioctl(port.fileno(), termios.TIOCMGET, bytes(4)))

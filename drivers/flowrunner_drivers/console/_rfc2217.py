@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import queue
 import socket
+import time
 from contextlib import suppress
 from typing import Any
 
 from serial import SerialException, rfc2217
 
 from flowrunner.net.dial import set_up
+
+FIRST_LINES = 2.0
+"""Seconds that a server may take to tell its modem lines."""
 
 
 class Rfc2217Port(rfc2217.Serial):
@@ -20,6 +24,7 @@ class Rfc2217Port(rfc2217.Serial):
 
     _socket: socket.socket | None
     _read_buffer: queue.Queue[bytes | None] | None
+    _modemstate: int | None
 
     def __init__(self, url: str, **settings: Any) -> None:
         self.told: set[str] = set()
@@ -48,6 +53,12 @@ class Rfc2217Port(rfc2217.Serial):
 
     def reset_output_buffer(self) -> None:
         """Keep what is there."""
+
+    def await_lines(self) -> None:
+        """Wait until the server has told its lines for the first time, which it does by itself behind the opening."""
+        deadline = time.monotonic() + FIRST_LINES
+        while self._modemstate is None and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def _update_dtr_state(self) -> None:
         if not self._opening or "dtr" in self.told:

@@ -167,3 +167,9 @@ async def test_lines_of_a_port_that_cannot_be_opened(tmp_path: Path) -> None:
     _, lines = port(tmp_path / "ttyUSB0")
     with pytest.raises(BenchError, match="there is no serial port"):
         await lines.set_dtr(False)
+
+
+async def test_lines_can_be_read_of_a_port_that_nobody_has_open(server: LinesServer) -> None:
+    _, lines = port(f"rfc2217://127.0.0.1:{server.port}", dtr=True)
+    found = await lines.lines()
+    assert (found.dsr, found.dtr, found.rts) == (True, True, None)

@@ -16,6 +16,7 @@ from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.serial import SerialLines
 from flowrunner_drivers.console._rfc2217 import Rfc2217Port
 from flowrunner_drivers.console.serial import SerialConsole
+from tests.support.bench import execute
 from tests.support.consoles import reading
 from tests.support.ports import OF_PYSERIAL, Far, echo, lines_server, ser2net
 
@@ -164,3 +165,23 @@ async def test_a_bare_port_is_not_taken_for_one_that_speaks_rfc_2217(far: Far, t
         async with connected(f"rfc2217://127.0.0.1:{server.port}?timeout=1"):
             pass
     assert "socket://HOST:PORT" in (error.value.help or "")
+
+
+def test_a_pipeline_moves_lines_while_it_reads_the_console(tmp_path: Path) -> None:
+    with lines_server() as server:
+        done = execute(
+            tmp_path,
+            "devices: {dut: board=any}\nsteps:\n"
+            "  - {driver: {call: dut.console.set_dtr, with: {on: false}}}\n"
+            "  - {driver: {call: dut.console.send_break, with: {duration: 0.1}}}\n"
+            "  - {id: lines, driver: dut.console.lines}\n"
+            "  - assert: ${{ not steps.lines.outputs.result.dtr and steps.lines.outputs.result.rts is none }}\n"
+            "  - send: hello\n  - expect: {pattern: hello, within: 20s}\n",
+            export=f"{{console: {{type: console.serial, config: {{url: 'rfc2217://127.0.0.1:{server.port}'}}}}}}",
+        )
+    assert done.outcome == "passed", done.finished.result
+    assert [each for each in server.moved if each.split()[0] in ("dtr", "rts", "break")] == [
+        "dtr 0",
+        "break 1",
+        "break 0",
+    ]
