@@ -19,6 +19,7 @@ from flowrunner_drivers.console._lines import WORDS, change, drain, read
 from flowrunner_drivers.console._looking import look
 from flowrunner_drivers.console._opening import make_port, open_port
 from flowrunner_drivers.console._port import HandleStream, ThreadStream
+from flowrunner_drivers.console._speed import check_speed
 
 
 class HeldPort:
@@ -81,6 +82,8 @@ class HeldPort:
             if name == "baudrate" and self.local:
                 await drain(port)
             await anyio.to_thread.run_sync(change, port, name, value)
+            if name == "baudrate" and self.local:
+                check_speed(port)
         self._state[name] = value
 
     async def lines(self) -> ModemLines:

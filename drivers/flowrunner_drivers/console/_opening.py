@@ -14,6 +14,7 @@ import serial
 from flowrunner.errors import BenchError
 from flowrunner_drivers.console._looking import busy, look, ports
 from flowrunner_drivers.console._rfc2217 import Rfc2217Port
+from flowrunner_drivers.console._speed import check_speed
 
 IN_USE = (errno.EBUSY, errno.EAGAIN)
 
@@ -57,6 +58,7 @@ def open_port(port: Any, *, local: bool, keep_lines: bool) -> None:
         _refuse(port, error, local=local)
     if local:
         _set_up(port, keep_lines=keep_lines)
+        check_speed(port)
 
 
 def _refuse(port: Any, error: Exception, *, local: bool) -> NoReturn:

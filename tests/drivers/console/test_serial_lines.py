@@ -1,15 +1,18 @@
 """What a port has beside its data, at a port of this host and at a terminal server's."""
 
+import subprocess
 import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
 import pytest
+import serial
 
 from flowrunner.errors import BenchError
 from flowrunner.interface import Direct
 from flowrunner.interfaces.serial import SerialLines
+from flowrunner_drivers.console._speed import check_speed
 from flowrunner_drivers.console.serial import SerialConsole
 from tests.support.ports import OF_PYSERIAL, Far, LinesServer, lines_server
 
@@ -59,6 +62,23 @@ async def test_goes_on_at_another_speed_and_is_opened_with_it(far: Far) -> None:
     assert far.speed() == termios.B9600, "a port that nobody has open is opened for it"
     with pytest.raises(BenchError, match="0 is no speed"):
         await lines.set_baudrate(0)
+
+
+async def test_a_speed_that_the_port_took_is_not_warned_of(far: Far, caplog: pytest.LogCaptureFixture) -> None:
+    driver, lines = port(far.path, baudrate=250_000)
+    async with driver.connect():
+        await lines.set_baudrate(1_234_567)
+    assert not caplog.records
+
+
+def test_warns_when_the_port_runs_at_another_speed(far: Far, caplog: pytest.LogCaptureFixture) -> None:
+    with serial.Serial(str(far.path), 115200) as opened:
+        for speed in ("9600", "115200"):  # what a kernel does whose port knows no other
+            subprocess.run(["stty", "-F", str(far.path), speed], check=True)
+            check_speed(opened)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"'{far.path}' says that it runs at 9600 bits a second, not at 115200: perhaps its adapter cannot"
+    ]
 
 
 async def test_a_terminal_of_a_program_has_no_lines_and_nothing_is_kept_of_the_attempt(far: Far) -> None:
