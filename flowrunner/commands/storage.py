@@ -32,20 +32,20 @@ LENGTH = Parameter("length", int | None, None, "How much is read from its start,
 SPELLINGS = {"-t": "--target", "--partition": "--target"}
 
 
-def flash_command() -> Command:
+def flash_command(word: str = "flash") -> Command:
     """`flash FILE`: write an image, a path or a URL, packed or not."""
     help = (
         "Write an image to the part's storage.\n\n"
         "Behind a mux the storage is connected to the host before and to the target after, also after a failure."
     )
     file = Parameter("file", str, help="A path or a URL; it may be packed with gzip, xz, zstd or bzip2")
-    return Command("flash", help, (file,), _flash, (TARGET, CHECKSUM, BMAP, JSON), SPELLINGS)
+    return Command(word, help, (file,), _flash, (TARGET, CHECKSUM, BMAP, JSON), SPELLINGS)
 
 
-def dump_command() -> Command:
+def dump_command(word: str = "dump") -> Command:
     """`dump FILE`: read the storage into a file."""
     file = Parameter("file", str, help="The file; its suffix .gz, .xz, .zst or .bz2 packs it")
-    return Command("dump", "Read the part's storage into a file.", (file,), _dump, (TARGET, LENGTH, JSON), SPELLINGS)
+    return Command(word, "Read the part's storage into a file.", (file,), _dump, (TARGET, LENGTH, JSON), SPELLINGS)
 
 
 async def _flash(node: Device, values: Mapping[str, Any]) -> int:

@@ -18,6 +18,9 @@ from flowrunner.interfaces.shell import Shell
 from flowrunner.interfaces.ssh import Ssh
 from flowrunner.interfaces.storage import Flasher
 
+LOCAL_FILE = {"write-local-file": flash_command, "read-local-file": dump_command}
+"""As Jumpstarter writes them."""
+
 
 def commands(node: Device) -> dict[str, Command]:
     """The commands of this part by word. A byte stream is a command only as a console or a pipe."""
@@ -51,6 +54,8 @@ def command(node: Device, word: str) -> Command | None:
     found = commands(node).get(spelled)
     if found is None and spelled == "start-console" and node.offers(Console):
         return console_command(spelled)  # as Jumpstarter writes it
+    if found is None and spelled in LOCAL_FILE and node.offers(Flasher):
+        return LOCAL_FILE[spelled](spelled)
     if found is None and node.offers(Shell):
         return shell_command(word)
     if found is None and node.offers(Ssh):

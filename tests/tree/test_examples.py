@@ -1,4 +1,5 @@
 """The examples on the pages about machines, screens and doors build and compile."""
+"""The examples on the pages about machines, screens, ports and media build and compile."""
 
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 BLOCKS = [
     pytest.param(block, id=f"{page}-{number}")
     for page in ("qemu", "vnc", "doors")
+    for page in ("qemu", "vnc", "serial", "storage")
     for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", (DOCS / f"{page}.md").read_text(), re.DOTALL))
 ]
 
