@@ -6,8 +6,8 @@ import asyncio
 import logging
 import re
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,9 +49,13 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a board is to boot: files from the TFTP server at `server`, U-Boot's commands before, the last one."""
+    """What a board is to boot: files from the TFTP server at `server`, U-Boot's commands before, the last one.
+
+    That server listens within `serving`.
+    """
 
     server: str
+    serving: Callable[[], AbstractAsyncContextManager[None]]
     commands: list[str]
     loads: list[Load]
     bootcmd: str
@@ -124,10 +128,11 @@ class Boot:
         with stage(session, "it asked for an address", "infra", config.uboot_timeout):
             lease = await uboot.dhcp()
         await self._command(uboot, f"setenv serverip {start.server}")
-        for load in start.loads:
-            size = await self._fetch(uboot, load, start.server)
-            log.log(NOTICE, "%s: %d bytes were loaded to %s", load.kind, size, load.address)
-            await self._command(uboot, f"setenv {load.kind}_addr {load.address}; setenv {load.kind}_size {size:x}")
+        async with start.serving():
+            for load in start.loads:
+                size = await self._fetch(uboot, load, start.server)
+                log.log(NOTICE, "%s: %d bytes were loaded to %s", load.kind, size, load.address)
+                await self._command(uboot, f"setenv {load.kind}_addr {load.address}; setenv {load.kind}_size {size:x}")
         with stage(session, "it started the kernel", "device", config.uboot_timeout):
             await uboot.boot(start.bootcmd, STARTED)
         return lease

@@ -106,6 +106,9 @@ class FlasherConfig(Config):
     load_timeout: Seconds = 120.0
     """Seconds that a file may take to be loaded over TFTP."""
 
+    port_timeout: Seconds = 300.0
+    """Seconds that the board waits at U-Boot's prompt while another board of this host loads from port 69."""
+
     login_timeout: Seconds = 180.0
     """Seconds until the system lets us in."""
 

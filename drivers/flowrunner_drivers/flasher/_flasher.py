@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,19 +47,16 @@ class BaseFlasher(Driver[C], Flasher):
         self._http = Served(self.children, "http", HttpServer, config.http_dir, config.host, port=0)
         self._turn = anyio.Lock()
 
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
-        for served in (self._tftp, self._http):
-            await served.rest()
-        yield
-
     async def flash(self, image: Image, target: str | None = None) -> Written:
         async with self._turn:
             bundle = await self._bundle()
             name, place = self._target(bundle, target)
             packed, arrived = PackedImage(image, self.config.packing), anyio.Event()
             spec = bundle.manifest.spec
-            async with self._tftp.folder() as tftp, self._http.folder() as http, left_safe(self._power):
+            async with (
+                self._tftp.folder() as tftp, self._http.listening(), self._http.folder() as http,
+                left_safe(self._power),
+            ):  # fmt: skip
                 start = await self._start(bundle, tftp)
 
                 async def fetch() -> None:
@@ -155,6 +151,6 @@ class BaseFlasher(Driver[C], Flasher):
                 await tftp.store.put(own or bundle.folder / loaded.file, tftp.path(kind))
                 loads.append(Load(kind, tftp.path(kind), loaded.address))
         return Start(
-            await self._tftp.server.host(), spec.bootloader_commands, loads, bundle.bootcmd(self.config.variant),
-            spec.login, spec.network_commands,
+            await self._tftp.server.host(), lambda: self._tftp.listening(self.config.port_timeout),
+            spec.bootloader_commands, loads, bundle.bootcmd(self.config.variant), spec.login, spec.network_commands,
         )  # fmt: skip

@@ -31,6 +31,6 @@ class NetworkFlasher(BaseFlasher[NetworkFlasherConfig]):
     ```
 
     Children `tftp` and `http` may name servers that are there already; otherwise it has its own, which listen on
-    `host` only while a board is flashed. Port 69 needs rights. DHCP is not its business. When anything goes wrong, the
-    board is left without power.
+    `host` only while a board is flashed; boards of one host wait for each other there. Port 69 needs rights. DHCP is
+    not its business. When anything goes wrong, the board is left without power.
     """

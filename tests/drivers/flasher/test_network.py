@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +108,39 @@ async def test_a_download_that_stands_still_is_seen(tmp_path: Path) -> None:
             error = await refused(found)
     assert error.what.startswith("the writing stands still for ")
     assert error.blame == "infra"
+
+
+@contextmanager
+def taken() -> Iterator[socket.socket]:
+    """Somebody else has the port that boards load from."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((HOST, 69))
+        yield other
+
+
+async def test_boards_of_one_host_wait_for_each_other_at_the_port_that_they_load_from(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    async with AsyncExitStack() as stack:
+        other = stack.enter_context(taken())
+        for folder in folders:
+            folder.mkdir()
+        boards = [await stack.enter_async_context(lab(folder, own_servers=True)) for folder in folders]
+        moment = stack.enter_context(when("the board waits until it is free", other.close))
+        async with anyio.create_task_group() as tasks:
+            for board in boards:
+                tasks.start_soon(board.flasher.flash, BytesImage(IMAGE))
+        assert moment.done
+        assert [board.content(len(IMAGE)) == IMAGE for board in boards] == [True, True]
+        assert all(board.left_safe for board in boards)
+
+
+async def test_a_port_that_somebody_else_keeps_is_told(tmp_path: Path) -> None:
+    with taken():
+        async with lab(tmp_path, own_servers=True, port_timeout=0.5) as found:
+            error = await refused(found)
+    assert error.what == f"the TFTP server cannot listen on {HOST}:69: Address already in use"
+    assert (error.blame, error.help) == ("infra", "is it a TFTP server that is none of ours? one of flowrunner's is given "
+                                         "to the flasher as its child tftp")  # fmt: skip
 
 
 async def test_nobody_answers_to_dhcp(tmp_path: Path) -> None:
