@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from flowrunner.driver import Driver
 from flowrunner.interface import Direct
-from flowrunner.interfaces.storage import Flasher
+from flowrunner.interfaces.storage import BoardFlasher
 from flowrunner.plugins import load
 from tests.support import netboard_program
 from tests.support.loops import loop
@@ -62,7 +62,7 @@ class Lab:
 
     folder: Path
     device: Path
-    flasher: Flasher
+    flasher: BoardFlasher
     parts: dict[str, Any]
 
     @property
@@ -101,7 +101,7 @@ async def lab(
         usual = {"flasher_bundle": str(made), "off_for": 0, "retries": 0, "after": "off"}
         flasher = load("flowrunner.drivers", Driver, "flasher.network").make({**usual, **config}, parts)
         async with flasher.children["tftp"].opened(), flasher.children["http"].opened(), flasher.opened():
-            yield Lab(folder, device, Flasher.client(Direct(cast("Flasher", flasher))), parts)
+            yield Lab(folder, device, BoardFlasher.client(Direct(cast("BoardFlasher", flasher))), parts)
 
 
 BENCH = """

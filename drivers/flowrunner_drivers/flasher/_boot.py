@@ -111,18 +111,28 @@ class Boot:
                     raise PassingError(what, blame="infra", said=last_lines(ran.output), help="does DHCP answer?")
         return system
 
-    async def _load(self, start: Start) -> Lease:
-        """All that U-Boot does."""
+    async def bootloader(self) -> UbootShell:
+        """A board that is off or runs anything becomes one at U-Boot's prompt.
+
+        Raises:
+            PassingError: it did not come as far.
+        """
         config, session = self._config, self._session
         session.skip()
         await self._power.off()
         await anyio.sleep(config.off_for)
         await self._power.on()
-        uboot = UbootShell(session, prompt=config.uboot_prompt)
+        uboot = UbootShell(session, prompt=config.uboot_prompt, delay=config.uboot_delay)
         key = KEYS.get(config.key.lower(), config.key.encode())
         with stage(session, "it got to U-Boot's prompt", "device", config.uboot_timeout + 5):
-            await uboot.interrupt(key, within=config.uboot_timeout)
+            await uboot.interrupt(key, within=config.uboot_timeout, password=config.uboot_password)
         log.log(NOTICE, "U-Boot is at its prompt")
+        return uboot
+
+    async def _load(self, start: Start) -> Lease:
+        """All that U-Boot does."""
+        config, session = self._config, self._session
+        uboot = await self.bootloader()
         for command in start.commands:
             await self._command(uboot, command)
         with stage(session, "it asked for an address", "infra", config.uboot_timeout):

@@ -97,6 +97,12 @@ class FlasherConfig(Config):
     key: Annotated[str, AfterValidator(_key)] = "space"
     """What stops U-Boot's countdown."""
 
+    uboot_password: SecretText | None = None
+    """What is typed instead when the countdown asks for it (CONFIG_AUTOBOOT_STOP_STR, or its encrypted form)."""
+
+    uboot_delay: Seconds = 0.0
+    """Seconds between two characters that U-Boot is sent, for consoles that lose some."""
+
     uboot_prompt: Regex = PROMPT
     """U-Boot's prompt, as a regular expression from the beginning of its line."""
 

@@ -15,8 +15,9 @@ class NetworkFlasher(BaseFlasher[NetworkFlasherConfig]):
 
     The board is power-cycled and stopped at U-Boot's prompt. It gets an address by DHCP, loads a kernel and a small
     system over TFTP, boots them, fetches the image over HTTP and writes it; then it reads back what it wrote, and
-    reboots into it. What is loaded, how it is started and which targets there are is told by a bundle (`flow bundle
-    check` looks at one). The console stays that of the job: all of this is in its log.
+    reboots into it. Several images are written in one boot. What is loaded, how it is started and which targets there
+    are is told by a bundle (`flow bundle check` looks at one). The console stays that of the job: all of this is in its
+    log.
 
     ```yaml
     export:
