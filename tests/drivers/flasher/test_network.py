@@ -17,7 +17,7 @@ from flowrunner.image import open_image
 from flowrunner.interface import Direct
 from flowrunner.interfaces.console import Console
 from flowrunner_drivers.flasher.network import NetworkFlasher
-from tests.support.loops import loop, needs_root
+from tests.support.loops import loop, needs_root, small_disk
 from tests.support.lossy import Lossy
 from tests.support.machines import BytesImage
 from tests.support.moments import counted, when
@@ -244,6 +244,22 @@ async def test_a_locked_medium_is_the_devices_fault(tmp_path: Path) -> None:
     assert error.what.startswith(f"'{found.device}' did not take the image: dd exited 1")
     assert error.blame == "device"
     assert error.said and "dd: " in error.said
+
+
+async def test_a_medium_that_fails_in_the_middle_is_the_devices_fault(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", 256 << 10) as small, loop(small / "disk", 4 << 20, blank=True) as failing:
+        async with lab(tmp_path, targets={"failing": str(failing)}, retries=1) as found:
+            error = await refused(found, target="failing")
+    assert error.what.startswith(f"'{failing}' did not take the image: dd exited 1")
+    assert error.blame == "device"
+    assert error.said and "dd: " in error.said
+
+
+async def test_a_prompt_that_does_not_come_back_is_the_devices_fault(tmp_path: Path) -> None:
+    async with lab(tmp_path, spec={"preflash_commands": "['exec sleep 1000']"}, sync_timeout=2) as found:
+        error = await refused(found)
+    assert error.what == "the board was not done within 2s while it ran 'exec sleep 1000'"
+    assert error.blame == "device"
 
 
 async def test_a_medium_that_holds_something_else_is_found_by_reading_back(tmp_path: Path) -> None:
