@@ -34,8 +34,9 @@ TARGETS = Parameter(
 )
 CHECKSUM = Parameter("checksum", str | None, None, "That of the stored file, such as sha256:9f86...")
 BMAP = Parameter("bmap", str, "auto", "A block map: a path or URL; none for none; auto takes one beside the image")
+TOKEN = Parameter("token", bytes | None, None, "The token of a web server that wants one; @FILE for what is in a file")
 LENGTH = Parameter("length", int | None, None, "How much is read from its start, such as 64MiB; all when left out")
-SPELLINGS = {"-t": "--target", "--partition": "--target"}
+SPELLINGS = {"-t": "--target", "--partition": "--target", "--bearer": "--token"}
 
 
 def flash_command() -> Command:
@@ -45,7 +46,7 @@ def flash_command() -> Command:
         "Behind a mux the storage is connected to the host before and to the target after, also after a failure."
     )
     file = Parameter("file", str | None, None, "A path or a URL; it may be packed with gzip, xz, zstd or bzip2")
-    options = (TARGETS, CHECKSUM, BMAP, JSON)
+    options = (TARGETS, CHECKSUM, BMAP, TOKEN, JSON)
     return Command("flash", help, (file,), _flash, options, SPELLINGS, check=_check)
 
 
@@ -105,6 +106,7 @@ async def _opened(file: str, values: Mapping[str, Any], stack: AsyncExitStack) -
     from flowrunner.image import open_image  # opendal and the codecs cost other commands too much
 
     options = {name: values[name] for name in ("checksum", "bmap") if name in values}
+    options["token"] = values["token"].decode().strip() if "token" in values else None
     return await stack.enter_async_context(open_image(file, base=Path.cwd(), **options))
 
 

@@ -17,7 +17,7 @@ from flowrunner.image.codec import Compression
 from flowrunner.image.connected import connected
 from flowrunner.image.fingerprint import Comparison, Fingerprint
 from flowrunner.interfaces.storage import BoardFlasher, Flasher, Written
-from flowrunner.model import Model
+from flowrunner.model import Model, SecretText
 from flowrunner.step import Context
 
 T = TypeVar("T")
@@ -42,6 +42,9 @@ class StoredImage(Model):
 
     bmap: str = "auto"
     """The block map: `auto` is one beside the image if there is one, `none` is none, otherwise a path or URL."""
+
+    token: SecretText | None = None
+    """The token of a web server that wants one: what stands behind `Authorization: Bearer`. No other server sees it."""
 
 
 class Flashing:
@@ -75,7 +78,7 @@ class Flashing:
         return list(written.values())
 
     async def _open(self, wanted: StoredImage, stack: AsyncExitStack) -> OpenImage:
-        how = {name: getattr(wanted, name) for name in ("compression", "checksum", "bmap")}
+        how = {name: getattr(wanted, name) for name in ("compression", "checksum", "bmap", "token")}
         image = await stack.enter_async_context(open_image(wanted.image, base=self._context.folder, **how))
         image.fingerprint = Fingerprint() if self._verify else None
         self.opened.append(image)

@@ -11,11 +11,11 @@ from pydantic_core import PydanticCustomError
 from flowrunner.image.checksum import Checksum
 from flowrunner.image.codec import Compression
 from flowrunner.interfaces.storage import Flasher
-from flowrunner.model import Duration, Size
+from flowrunner.model import Duration, SecretText, Size
 from flowrunner.step import Context, Outputs, Step
 from flowrunner_steps._flashing import Flashing, StoredImage
 
-ALONE = frozenset({"target", "checksum", "compression", "bmap"})
+ALONE = frozenset({"target", "checksum", "compression", "bmap", "token"})
 """What is said of `image`; each of `images` says it for itself."""
 
 
@@ -98,6 +98,9 @@ class Flash(Step):
     bmap: str = "auto"
     """The block map: `auto` is one beside the image if there is one, `none` is none, otherwise a path or URL."""
 
+    token: SecretText | None = None
+    """The token of a web server that wants one: what stands behind `Authorization: Bearer`. No other server sees it."""
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.image is None) == (not self.images):
@@ -118,7 +121,7 @@ class Flash(Step):
             }
             written = await flashing.several(several)
         else:
-            how = {name: getattr(self, name) for name in ("checksum", "compression", "bmap")}
+            how = {name: getattr(self, name) for name in ("checksum", "compression", "bmap", "token")}
             written = [await flashing.one(StoredImage(image=self.image, **how), self.target)]
         context.skip_output()  # a board that writes its storage itself has said much, and nothing that was asked for
         seconds, size = anyio.current_time() - start, sum(each.size for each in written)

@@ -79,7 +79,7 @@ async def test_a_registry_that_refuses_leaves_the_board_alone(
 
 
 async def test_files_of_ones_own_and_another_variant_take_the_place_of_the_bundles(tmp_path: Path) -> None:
-    own = {kind: tmp_path / f"my-{kind}" for kind in ("kernel", "initram")}
+    own: dict[str, Any] = {kind: tmp_path / f"my-{kind}" for kind in ("kernel", "initram")}
     for kind, path in own.items():
         path.write_text(f"my {kind}")
     dtb = "{default: one, address: 0x3000, variants: {one: kernel, two: {file: initrd, bootcmd: boot quietly}}}"
