@@ -23,6 +23,9 @@ PROMPT = r"^(?:=>|[\w.-]*(?:U-Boot|u-boot|UBOOT)[\w.-]*\s?[=>#$]+|[\w.-]+=>|MX\w
 AUTOBOOT = r"(?i)(hit|press) .{0,30}(stop|abort|interrupt)|autoboot in|to stop autoboot|enter password"
 """What a countdown says."""
 
+NO_CARD = "No ethernet found"
+SCAN = "run 'pci enum', 'virtio scan' or 'usb start' first; in a bundle that is a line of bootloader_commands"
+
 KNOCK = 0.1
 """Seconds between two keys that stop the autoboot."""
 
@@ -162,6 +165,7 @@ class UbootShell:
 
         Raises:
             ExpectationError: nobody gave one.
+            BenchError: U-Boot knows of no network card.
         """
         autoload = await self.get("autoload")
         await self.set("autoload", "no")
@@ -169,6 +173,11 @@ class UbootShell:
             ran = await self.tried("dhcp", tries)
         finally:
             await self.set("autoload", autoload)
+        if NO_CARD in ran.text:
+            raise BenchError(
+                "U-Boot knows of no network card", blame="config", driver=self._session.name,
+                said=last_lines(ran.output), help=SCAN,
+            )  # fmt: skip
         names = ("ipaddr", "netmask", "gatewayip", "serverip")
         said = (await self.run("; ".join(f"printenv {name}" for name in names))).text
         found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
