@@ -178,6 +178,18 @@ class Files(Interface):
         return size
 
 
+async def gathered(content: AsyncIterable[bytes], least: int) -> AsyncIterator[bytes]:
+    """`content` in pieces of `least` bytes or more, but for the last: what stores and links are fast with."""
+    waiting = bytearray()
+    async for piece in content:
+        waiting += piece
+        if len(waiting) >= least:
+            yield bytes(waiting)
+            waiting.clear()
+    if waiting:
+        yield bytes(waiting)
+
+
 async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 

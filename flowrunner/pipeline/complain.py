@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from flowrunner.errors import Span, near
 from flowrunner.expressions import Expression
-from flowrunner.pipeline.explain import NOUNS, condense, explain, is_mismatch, wanted
+from flowrunner.pipeline.explain import NOUNS, condense, explain, is_mismatch, is_word, wanted
 from flowrunner.pipeline.judge import Complaint
 from flowrunner.pipeline.marks import Path, description, keys
 from flowrunner.pipeline.problems import Problems
@@ -98,7 +98,7 @@ class Complainer:
             self._type(sampled, complaints)
             return
         rest = [c.error for c in complaints]
-        mismatches = [error for error in rest if is_mismatch(error)]
+        mismatches = [error for error in rest if is_mismatch(error) or (len(rest) > 1 and is_word(error))]
         name = self._subject.name(path)
         if len(mismatches) > 1:
             rest = [error for error in rest if error not in mismatches]

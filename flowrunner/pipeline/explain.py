@@ -32,13 +32,24 @@ NOUNS: Mapping[str, str] = {
 
 def is_mismatch(error: ErrorDetails) -> bool:
     """Whether `error` is about the type of the value, whatever the value is."""
-    return error["type"] in WANTED or error["type"] == "quantity" or _is_no_word(error)
+    return error["type"] in WANTED or error["type"] == "quantity" or _is_no_text(error)
 
 
-def _is_no_word(error: ErrorDetails) -> bool:
-    """Whether one of some words was asked for, and something else than text stands there."""
-    words = _choices(error.get("ctx") or {})
-    return error["type"] in ("literal_error", "enum") and bool(words) and not isinstance(error["input"], str)
+def is_word(error: ErrorDetails) -> bool:
+    """Whether `error` is that one of some words was asked for."""
+    return error["type"] in ("literal_error", "enum") and bool(_choices(error.get("ctx") or {}))
+
+
+def is_no_word(error: ErrorDetails) -> bool:
+    """Whether one of some words was asked for, and nothing like one of them stands there."""
+    value = error["input"]
+    return is_word(error) and not (
+        isinstance(value, str) and near(value, _choices(error.get("ctx") or {})).startswith("did")
+    )
+
+
+def _is_no_text(error: ErrorDetails) -> bool:
+    return is_word(error) and not isinstance(error["input"], str)
 
 
 def wanted(error: ErrorDetails) -> str:
@@ -46,7 +57,7 @@ def wanted(error: ErrorDetails) -> str:
     if error["type"] == "quantity":
         found = re.match(r"needs (an? \w+)", error["msg"])
         return found[1] if found else "a quantity"
-    if _is_no_word(error):
+    if is_word(error):
         return " or ".join(f"'{word}'" for word in _choices(error.get("ctx") or {}))
     return WANTED[error["type"]]
 

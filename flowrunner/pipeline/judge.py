@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from flowrunner.pipeline.explain import is_mismatch
+from flowrunner.pipeline.explain import is_mismatch, is_no_word
 from flowrunner.pipeline.marks import Path
 
 NATIVE = frozenset({"set_type", "frozen_set_type", "is_instance_of", "is_subclass_of", "path_type"})
@@ -104,11 +104,16 @@ def _thin(complaints: list[Complaint], data: Any) -> list[Complaint]:
         for complaint in (c for c in complaints if c.fork == fork):
             tried.setdefault(complaint.branch or "", []).append(_walk(data, replace(complaint, fork=None, branch=None)))
         near = [found for found in tried.values() if not any(_refuses(c, fork) for c in found)]
-        if near:
+        if near and (near == list(tried.values()) or not all(_is_no_word(found, fork) for found in near)):
             kept.extend(_thin(min(near, key=len), data))
         else:
-            kept.extend(c for found in tried.values() for c in found if _refuses(c, fork))
+            kept.extend(c for found in tried.values() for c in found if _refuses(c, fork) or found in near)
     return kept
+
+
+def _is_no_word(found: list[Complaint], fork: Path) -> bool:
+    """Whether a branch is some words, and nothing like one of them stands there: it is as far as the others."""
+    return len(found) == 1 and found[0].path == fork and is_no_word(found[0].error)
 
 
 def _refuses(complaint: Complaint, fork: Path) -> bool:

@@ -12,6 +12,7 @@ import anyio
 import asyncssh
 
 from flowrunner.errors import BenchError
+from flowrunner.interfaces.files import gathered
 from flowrunner.ssh.faults import lost, reason
 from flowrunner.ssh.lines import Line
 
@@ -120,7 +121,7 @@ async def _filled(client: Any, line: Line, path: str, part: str, content: AsyncI
     with told(line, "written", path):
         file = await client.open(part, "xb", asyncssh.SFTPAttrs(permissions=0o600))
     try:
-        async for piece in gathered(content):
+        async for piece in gathered(content, GATHER):
             with told(line, "written", path):
                 await file.write(piece)
             size += len(piece)
@@ -156,7 +157,7 @@ async def append(client: Any, line: Line, path: str, content: AsyncIterable[byte
     size = 0
     with told(line, "written", path):
         async with client.open(path, "ab") as file:
-            async for piece in gathered(content):
+            async for piece in gathered(content, GATHER):
                 await file.write(piece)
                 size += len(piece)
     return size
@@ -182,15 +183,3 @@ async def read(
     finally:
         with anyio.CancelScope(shield=True), suppress(Exception):
             await file.close()
-
-
-async def gathered(content: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """`content` in large pieces."""
-    waiting = bytearray()
-    async for piece in content:
-        waiting += piece
-        if len(waiting) >= GATHER:
-            yield bytes(waiting)
-            waiting.clear()
-    if waiting:
-        yield bytes(waiting)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable
 from contextlib import suppress
 from typing import Any
 
 import anyio
 
 from flowrunner.errors import BenchError
+from flowrunner.interfaces.files import gathered
 from flowrunner_drivers._files.faults import told
 
 GATHER = 1 << 20
@@ -31,7 +32,7 @@ async def write(operator: Any, path: str, content: AsyncIterable[bytes], *, atom
         with told("written", path):
             file = await operator.open(place, "wb")
         size = 0
-        async for piece in _gathered(content, _least(operator)):
+        async for piece in gathered(content, _least(operator)):
             with told("written", path):
                 await file.write(piece)
             size += len(piece)
@@ -63,7 +64,7 @@ async def append(operator: Any, path: str, content: AsyncIterable[bytes]) -> int
     if not operator.capability().write_can_append:
         raise BenchError("this store cannot append to a file", blame="config", help="write the whole file")
     size = 0
-    async for piece in _gathered(content, _least(operator)):
+    async for piece in gathered(content, _least(operator)):
         with told("written", path):
             await operator.write(path, piece, append=True)
         size += len(piece)
@@ -74,14 +75,3 @@ def _least(operator: Any) -> int:
     """Bytes that the store takes at least in each piece but the last."""
     least: int | None = operator.capability().write_multi_min_size
     return max(GATHER, least or 0)
-
-
-async def _gathered(content: AsyncIterable[bytes], least: int) -> AsyncIterator[bytes]:
-    waiting = bytearray()
-    async for piece in content:
-        waiting += piece
-        if len(waiting) >= least:
-            yield bytes(waiting)
-            waiting.clear()
-    if waiting:
-        yield bytes(waiting)
