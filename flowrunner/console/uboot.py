@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import count
 
 import anyio
 
@@ -28,6 +29,9 @@ SCAN = "run 'pci enum', 'virtio scan' or 'usb start' first; in a bundle that is 
 
 KNOCK = 0.1
 """Seconds between two keys that stop the autoboot."""
+
+PATIENCE = 20
+"""Keys that are pressed before it is Ctrl-C for once."""
 
 _ENDING = re.compile(rb"\r+\n")
 _REASON = re.compile(r"TFTP error: .*|.*[Rr]etry count exceeded.*|\*\*\* ERROR: .*|.*not found.*")
@@ -85,8 +89,9 @@ class UbootShell:
         # Keys that came behind the one that stopped it are echoed on the command line.
         echoed = re.escape(key.decode("latin-1")) if key.isalnum() else " "
         reached = Prompt(f"{self._prompt.text}(?:{echoed})*", regex=True)
-        while True:
-            await self._session.send(key)
+        for knock in count(1):
+            # A prompt that was there before anybody read is printed once more at Ctrl-C.
+            await self._session.send(b"\x03" if knock % PATIENCE == 0 else key)
             try:
                 await self._session.expect([reached], within=KNOCK)
             except ExpectationError:

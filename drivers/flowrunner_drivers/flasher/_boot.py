@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
 
 from flowrunner.beside import beside
 from flowrunner.bundle.manifest import Login
 from flowrunner.console.keys import KEYS
-from flowrunner.console.log import ConsoleLog
 from flowrunner.console.login import Account, log_in
 from flowrunner.console.patterns import Prompt
 from flowrunner.console.reader import ConsoleReader
@@ -24,9 +20,7 @@ from flowrunner.console.text import last_lines
 from flowrunner.console.uboot import Lease, UbootShell
 from flowrunner.driver import NOTICE
 from flowrunner.errors import BenchError
-from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.power import Power
-from flowrunner.model import Duration
 from flowrunner_drivers.flasher._config import FlasherConfig
 from flowrunner_drivers.flasher._faults import PassingError, stage
 from flowrunner_drivers.flasher._system import System
@@ -61,22 +55,6 @@ class Start:
     bootcmd: str
     login: Login
     network: list[str]
-
-
-@asynccontextmanager
-async def reading(console: Console) -> AsyncIterator[ConsoleReader]:
-    """The console with a log of its own, gone at the end."""
-    began = anyio.current_time()
-
-    def clock() -> Duration:
-        return Duration(anyio.current_time() - began)
-
-    with tempfile.TemporaryDirectory(prefix="flow-flasher-") as folder:
-        reader = ConsoleReader("console", console, ConsoleLog(Path(folder) / "console.log", clock=clock), clock=clock)
-        connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        async with beside(lambda: reader.run(connected=connected)):
-            await connected
-            yield reader
 
 
 class Boot:

@@ -12,6 +12,7 @@ import anyio
 
 from flowrunner.beside import beside
 from flowrunner.bundle.bundle import Bundle, open_bundle
+from flowrunner.console.alone import reading
 from flowrunner.driver import NOTICE, Driver
 from flowrunner.errors import BenchError, PipelineErrors, near
 from flowrunner.interfaces.console import Console
@@ -20,7 +21,7 @@ from flowrunner.interfaces.server import HttpServer, TftpServer
 from flowrunner.interfaces.storage import BoardFlasher, Image, Written
 from flowrunner.registry.reference import Access
 from flowrunner_drivers._shared import share
-from flowrunner_drivers.flasher._boot import Boot, Load, Start, reading
+from flowrunner_drivers.flasher._boot import Boot, Load, Start
 from flowrunner_drivers.flasher._config import FlasherConfig
 from flowrunner_drivers.flasher._dump import dumped, pieces
 from flowrunner_drivers.flasher._faults import left_safe, tried
