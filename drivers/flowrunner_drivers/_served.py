@@ -48,6 +48,9 @@ class ServerConfig(Config):
     remove_created_on_close: bool = True
     """Whether files that were uploaded are deleted when the exporter closes it."""
 
+    started: bool = True
+    """Whether it listens as soon as the exporter opens it; otherwise when a job starts it."""
+
 
 class Listening(Protocol):
     """An open port."""
@@ -90,7 +93,7 @@ class ServedFiles(Driver[ServerConfig], TrackedFiles):
 
 
 class Server(Driver[C]):
-    """A server of files; a private base. It listens as soon as it is open."""
+    """A server of files; a private base."""
 
     scheme: ClassVar[str]
     kind: ClassVar[socket.SocketKind]
@@ -103,7 +106,6 @@ class Server(Driver[C]):
         self.files = ServedFiles(config)
         self.children[FILES] = self.files
         self._listening: Listening | None = None
-        self._host = ""
         self._turn = anyio.Lock()
 
     @abstractmethod
@@ -123,7 +125,8 @@ class Server(Driver[C]):
             folder.mkdir(parents=True, exist_ok=True)
             await stack.enter_async_context(self.files.below(folder))
             stack.push_async_callback(self.stop)
-            await self.start()
+            if self.config.started:
+                await self.start()
             yield
 
     async def start(self) -> None:
@@ -139,15 +142,14 @@ class Server(Driver[C]):
                     await listening.close()
 
     async def url(self, path: str = "") -> str:
-        port = await self.port()
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        port, host = await self.port(), await self.host()
+        host = f"[{host}]" if ":" in host else host
         place = host if port == self.usual_port else f"{host}:{port}"
         return f"{self.scheme}://{place}/{quote(path.lstrip('/'))}"
 
     async def host(self) -> str:
-        if not self._host:
-            raise BenchError("the server has no address yet: it was never started", blame="config")
-        return self._host
+        host = self.config.host
+        return self.config.address or (_own_address() if host is None or host in EVERYWHERE else host)
 
     async def port(self) -> int:
         if self._listening is None:
@@ -159,12 +161,10 @@ class Server(Driver[C]):
         host = config.host or _own_address()
         (family, address), *_ = await resolve(host, config.port, kind=self.kind)
         try:
-            listening = await self.listen(family, address)
+            return await self.listen(family, address)
         except OSError as error:
             what = f"the {self.scheme.upper()} server cannot listen on {at(host, config.port)}: {why(error)}"
             raise BenchError(what, blame="infra", help=_advice(error)) from error
-        self._host = config.address or (_own_address() if host in EVERYWHERE else host)
-        return listening
 
 
 def _own_address() -> str:

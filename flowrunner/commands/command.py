@@ -28,6 +28,7 @@ Run = Callable[[Device, Mapping[str, Any]], Awaitable[int]]
 JSON = Parameter("json", bool, False, "Print JSON, one line for each answer")
 OUTPUT = Parameter("output", str | None, None, "Write the answer to this file")
 COUNT = Parameter("count", int | None, None, "Stop after so many answers")
+INTERVAL = Parameter("interval", Seconds | None, None, "The pause between two answers: 2, 500ms, 1m")
 TIMEOUT = Parameter("timeout", Seconds | None, None, "How long it may take (2, 2s, 1m30s); without --count: stop then")
 TIMEOUT_ONCE = Parameter("timeout", Seconds | None, None, "How long it may take: 2, 2s, 1m30s")
 
@@ -57,9 +58,9 @@ class Command:
 
 def of_method(method: Method) -> Command:
     """The command that calls `method` and prints what it answers."""
-    options = [TIMEOUT_ONCE, OUTPUT, JSON] if method.kind == "unary" else [COUNT, TIMEOUT, OUTPUT, JSON]
+    options = [TIMEOUT_ONCE, OUTPUT, JSON] if method.kind == "unary" else [COUNT, INTERVAL, TIMEOUT, OUTPUT, JSON]
     own = {parameter.name for parameter in method.parameters}
-    spellings = {"-n": "--count", "-o": "--output"}
+    spellings = {"-n": "--count", "-i": "--interval", "-o": "--output"}
     if method.name == "cycle":
         spellings |= {"-w": "--off-for", "--wait": "--off-for"}  # as Jumpstarter writes it
     return Command(
@@ -106,6 +107,7 @@ class _Call:
             left = None if left is None else left - 1
             if left == 0:
                 return
+            await anyio.sleep(values.get("interval") or 0)
 
 
 def _printer(values: Mapping[str, Any], stack: AsyncExitStack) -> Callable[[Any], None]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import anyio
 
+from flowrunner.beside import beside
 from flowrunner.commands.command import Command, open_output
 from flowrunner.commands.copying import copy, read_to_end, typed
 from flowrunner.commands.method import Parameter
@@ -57,18 +58,36 @@ def pipe_command() -> Command:
 
 async def _console(node: Device, values: Mapping[str, Any]) -> int:
     async with opened(node, values) as stream:
-        with raw_terminal() as handle:
-            os.write(1, f"connected to {node.name}; Ctrl-B three times leaves\r\n".encode())
-            escape = Escape()
+        lost = await _typed_into(stream, node.name)
+    return _left(node.name, lost=lost)
 
-            async def keys() -> AsyncIterator[bytes]:
-                async for data in typed(handle):
-                    yield data
-                    if escape.leaves(data):
-                        return
 
-            lost = await copy(stream, keys(), 1, ends=True)
-    print(f"\nleft {node.name}" if not lost else f"\n{node.name} closed the connection", file=sys.stderr)
+async def console_behind(node: Device, work: Callable[[], Awaitable[None]]) -> int:
+    """Show what the console says while `work` is done; then this terminal is the console."""
+    async with opened(node, {}) as stream:
+        async with beside(lambda: copy(stream, None, 1, ends=False)):
+            await work()
+        lost = await _typed_into(stream, node.name)
+    return _left(node.name, lost=lost)
+
+
+async def _typed_into(stream: ByteStream, name: str) -> bool:
+    """Make this terminal the console, until it is left or lost."""
+    with raw_terminal() as handle:
+        os.write(1, f"connected to {name}; Ctrl-B three times leaves\r\n".encode())
+        escape = Escape()
+
+        async def keys() -> AsyncIterator[bytes]:
+            async for data in typed(handle):
+                yield data
+                if escape.leaves(data):
+                    return
+
+        return await copy(stream, keys(), 1, ends=True)
+
+
+def _left(name: str, *, lost: bool) -> int:
+    print(f"\nleft {name}" if not lost else f"\n{name} closed the connection", file=sys.stderr)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowrunner.commands.board import board_shell
 from flowrunner.commands.command import Command, of_method
 from flowrunner.commands.forward import forward_tcp_command, forward_udp_command, forward_unix_command
 from flowrunner.commands.method import methods
@@ -16,7 +17,7 @@ from flowrunner.interfaces.network import Network
 from flowrunner.interfaces.screen import Screen
 from flowrunner.interfaces.shell import Shell
 from flowrunner.interfaces.ssh import Ssh
-from flowrunner.interfaces.storage import Flasher
+from flowrunner.interfaces.storage import BoardFlasher, Flasher
 
 LOCAL_FILE = {"write-local-file": flash_command, "read-local-file": dump_command}
 """As Jumpstarter writes them."""
@@ -28,6 +29,10 @@ def commands(node: Device) -> dict[str, Command]:
     found = {command.word: command for command in called}
     if node.offers(Flasher):
         found |= {"flash": flash_command(), "dump": dump_command()}
+    if node.offers(BoardFlasher):
+        shells = (board_shell("bootloader"), board_shell("system"))
+        found |= {shell.word: shell for shell in shells}
+        del found["flash-all"]  # what `flash` does with several images
     if node.offers(Console):
         found["console"] = console_command()
     if node.offers(Ssh):
@@ -56,6 +61,8 @@ def command(node: Device, word: str) -> Command | None:
         return console_command(spelled)  # as Jumpstarter writes it
     if found is None and spelled in LOCAL_FILE and node.offers(Flasher):
         return LOCAL_FILE[spelled](spelled)
+    if found is None and spelled == "busybox-shell" and node.offers(BoardFlasher):
+        return board_shell("system")  # as Jumpstarter writes it
     if found is None and node.offers(Shell):
         return shell_command(word)
     if found is None and node.offers(Ssh):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import count
 
 import anyio
 
@@ -23,8 +24,14 @@ PROMPT = r"^(?:=>|[\w.-]*(?:U-Boot|u-boot|UBOOT)[\w.-]*\s?[=>#$]+|[\w.-]+=>|MX\w
 AUTOBOOT = r"(?i)(hit|press) .{0,30}(stop|abort|interrupt)|autoboot in|to stop autoboot|enter password"
 """What a countdown says."""
 
+NO_CARD = "No ethernet found"
+SCAN = "run 'pci enum', 'virtio scan' or 'usb start' first; in a bundle that is a line of bootloader_commands"
+
 KNOCK = 0.1
 """Seconds between two keys that stop the autoboot."""
+
+PATIENCE = 20
+"""Keys that are pressed before it is Ctrl-C for once."""
 
 _ENDING = re.compile(rb"\r+\n")
 _REASON = re.compile(r"TFTP error: .*|.*[Rr]etry count exceeded.*|\*\*\* ERROR: .*|.*not found.*")
@@ -82,8 +89,9 @@ class UbootShell:
         # Keys that came behind the one that stopped it are echoed on the command line.
         echoed = re.escape(key.decode("latin-1")) if key.isalnum() else " "
         reached = Prompt(f"{self._prompt.text}(?:{echoed})*", regex=True)
-        while True:
-            await self._session.send(key)
+        for knock in count(1):
+            # A prompt that was there before anybody read is printed once more at Ctrl-C.
+            await self._session.send(b"\x03" if knock % PATIENCE == 0 else key)
             try:
                 await self._session.expect([reached], within=KNOCK)
             except ExpectationError:
@@ -162,6 +170,7 @@ class UbootShell:
 
         Raises:
             ExpectationError: nobody gave one.
+            BenchError: U-Boot knows of no network card.
         """
         autoload = await self.get("autoload")
         await self.set("autoload", "no")
@@ -169,6 +178,11 @@ class UbootShell:
             ran = await self.tried("dhcp", tries)
         finally:
             await self.set("autoload", autoload)
+        if NO_CARD in ran.text:
+            raise BenchError(
+                "U-Boot knows of no network card", blame="config", driver=self._session.name,
+                said=last_lines(ran.output), help=SCAN,
+            )  # fmt: skip
         names = ("ipaddr", "netmask", "gatewayip", "serverip")
         said = (await self.run("; ".join(f"printenv {name}" for name in names))).text
         found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)

@@ -19,7 +19,7 @@ from flowrunner.image.content import Piece, file_content, file_copies, positione
 from flowrunner.image.fingerprint import Fingerprint
 from flowrunner.image.oci import SCHEME as OCI
 from flowrunner.image.oci import open_oci
-from flowrunner.image.remote import SCHEME, fetch, open_remote
+from flowrunner.image.remote import SCHEME, fetch, of_the_same_server, open_remote
 from flowrunner.image.source import LocalSource, Source
 from flowrunner.image.stop import Stop, in_thread
 from flowrunner.interfaces.storage import Extent, Image
@@ -178,32 +178,36 @@ async def open_image(
     compression: Compression = "auto",
     checksum: str | None = None,
     bmap: str = "auto",
+    token: str | None = None,
 ) -> AsyncIterator[OpenImage]:
     """Open an image: a path, relative to `base`, or a URL.
 
     `checksum` is that of the file as it is stored. `bmap` is `auto` (one beside the image, if there is one), `none`, or
-    where the block map is.
+    where the block map is. `token` is shown to the web server that has the image, and to no other.
 
     Raises:
         BenchError: the image or its block map is not there, cannot be read, or is none.
     """
+    if token is not None and (str(source).startswith(OCI) or not SCHEME.match(str(source))):
+        what = f"image '{source}' cannot be read with this token: it is no web server's"
+        raise BenchError(what, blame="config")
     stop = Stop()
-    async with _open_source(str(source), base, stop) as (found, place):
+    async with _open_source(str(source), base, stop, token) as (found, place):
         codec = find_codec(found, compression)
-        blockmap = await _find_blockmap(place, bmap, base)
+        blockmap = await _find_blockmap(place, bmap, base, token)
         with closing(OpenImage(found, codec, blockmap, checksum or found.checksum, stop)) as image:
             yield image
 
 
 @asynccontextmanager
-async def _open_source(text: str, base: Path, stop: Stop) -> AsyncIterator[tuple[Source, str]]:
+async def _open_source(text: str, base: Path, stop: Stop, token: str | None) -> AsyncIterator[tuple[Source, str]]:
     """What is stored at a path or URL, and that path or URL in full."""
     if text.startswith(OCI):
         async with open_oci(text, stop) as artifact:
             yield artifact, text
         return
     if SCHEME.match(text) and not text.startswith("file://"):
-        async with open_remote(text, stop) as remote:
+        async with open_remote(text, stop, token) as remote:
             yield remote, text
         return
     path = _path(base, unquote(urlsplit(text).path) if text.startswith("file://") else text)
@@ -211,12 +215,15 @@ async def _open_source(text: str, base: Path, stop: Stop) -> AsyncIterator[tuple
         yield local, str(path)
 
 
-async def _find_blockmap(place: str, bmap: str, base: Path) -> BlockMap | None:
+async def _find_blockmap(place: str, bmap: str, base: Path, token: str | None) -> BlockMap | None:
     """The block map of the image at `place`."""
     if bmap == "none":
         return None
     for name in _beside(place) if bmap == "auto" else (bmap,):
-        text = await fetch(name, limit=LIMIT) if SCHEME.match(name) else _read(_path(base, name))
+        if SCHEME.match(name):
+            text = await fetch(name, limit=LIMIT, token=of_the_same_server(token, place, name))
+        else:
+            text = _read(_path(base, name))
         if text is not None:
             return parse_blockmap(text, name)
     if bmap != "auto":

@@ -15,6 +15,9 @@ from flowrunner.image.stop import Stop
 
 READ = 1 << 20
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4096}=*")
+"""Source: RFC 6750, section 2.1."""
+
 ALIASES = {"gs": "gcs", "dav": "webdav"}
 
 
@@ -56,13 +59,13 @@ class RemoteSource(Source):
 
 
 @asynccontextmanager
-async def open_remote(url: str, stop: Stop) -> AsyncIterator[RemoteSource]:
-    """Open `url` and read its first bytes.
+async def open_remote(url: str, stop: Stop, token: str | None = None) -> AsyncIterator[RemoteSource]:
+    """Open `url` and read its first bytes. `token` is for a web server that wants one (RFC 6750).
 
     Raises:
         BenchError: it is not there, not for us, or cannot be reached.
     """
-    operator, path = _operator(url)
+    operator, path = _operator(url, token)
     failed: Exception | None = None
     try:
         size = (await operator.stat(path)).content_length
@@ -79,13 +82,13 @@ async def open_remote(url: str, stop: Stop) -> AsyncIterator[RemoteSource]:
         await file.close()
 
 
-async def fetch(url: str, *, limit: int) -> bytes | None:
+async def fetch(url: str, *, limit: int, token: str | None = None) -> bytes | None:
     """All of a small file; None when there is none.
 
     Raises:
         BenchError: it cannot be reached, or is larger than `limit` bytes.
     """
-    operator, path = _operator(url)
+    operator, path = _operator(url, token)
     try:
         if (await operator.stat(path)).content_length > limit:
             raise BenchError(f"'{public(url)}' is larger than {limit} bytes", blame="config")
@@ -93,25 +96,42 @@ async def fetch(url: str, *, limit: int) -> bytes | None:
     except BenchError:
         raise
     except Exception as error:
-        if type(error).__name__ in ("NotFound", "PermissionDenied") or "NotFound" in str(error):
+        hidden = type(error).__name__ in ("NotFound", "PermissionDenied") or "NotFound" in str(error)
+        if hidden or _unknown_to_it(error):
             return None
         raise unreadable(url, error) from error
 
 
-def _operator(url: str) -> tuple[Any, str]:
+def of_the_same_server(token: str | None, url: str, other: str) -> str | None:
+    """`token`, which `url` is read with, for `other`: nobody else gets to see it."""
+    return token if urlsplit(url)[:2] == urlsplit(other)[:2] else None
+
+
+def _operator(url: str, token: str | None) -> tuple[Any, str]:
     """The operator of opendal and the path in it."""
     import opendal  # takes 40 ms, and most pipelines flash a local file
 
     parts = urlsplit(url)
     scheme = ALIASES.get(parts.scheme.lower(), parts.scheme.lower())
+    wrong = None if token is None else _unfit(token, scheme)
+    if wrong:
+        raise BenchError(f"image '{public(url)}' cannot be read with this token: {wrong}", blame="config")
     try:
         if scheme in ("http", "https"):
+            known = {} if token is None else {"token": token}
             # The fragment swallows the path that opendal appends: the URL is asked for as it is, query and all.
-            return opendal.AsyncOperator("http", endpoint=urlunsplit(parts._replace(fragment="")) + "#"), "image"
+            endpoint = urlunsplit(parts._replace(fragment="")) + "#"
+            return opendal.AsyncOperator("http", endpoint=endpoint, **known), "image"
         root = urlunsplit((scheme, parts.netloc, "/", parts.query, ""))
         return opendal.AsyncOperator.from_uri(root), unquote(parts.path.lstrip("/"))
     except Exception as error:
         raise BenchError(f"image '{public(url)}' cannot be opened: {reason(error)}", blame="config") from error
+
+
+def _unfit(token: str, scheme: str) -> str | None:
+    if scheme not in ("http", "https"):
+        return f"{scheme} has logins of its own"
+    return None if TOKEN.fullmatch(token) else "it has characters that a token cannot have, or is empty"
 
 
 def unreadable(url: str, error: Exception) -> BenchError:
@@ -119,9 +139,15 @@ def unreadable(url: str, error: Exception) -> BenchError:
     kind = type(error).__name__ + str(error).partition(" ")[0]
     if "NotFound" in kind:
         return BenchError(f"there is no image '{public(url)}'", blame="config")
-    if "PermissionDenied" in kind:
-        return BenchError(f"the server does not let us read image '{public(url)}'", blame="config")
+    if "PermissionDenied" in kind or _unknown_to_it(error):
+        what = f"the server does not let us read image '{public(url)}'"
+        return BenchError(what, blame="config", help="set token, if it wants one" if url.startswith("http") else None)
     return BenchError(f"image '{public(url)}' could not be read: {reason(error)}", blame="infra")
+
+
+def _unknown_to_it(error: Exception) -> bool:
+    """Whether it is 401, for which opendal has no kind of error."""
+    return "status: 401" in str(error)
 
 
 def reason(error: Exception) -> str:

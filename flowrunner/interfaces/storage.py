@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -61,6 +61,32 @@ class Flasher(Interface):
     @abstractmethod
     def dump(self, target: str | None = None, length: int | None = None) -> AsyncIterator[bytes]:
         """The content of `target` from its start: `length` bytes, or all of it."""
+
+
+class BoardFlasher(Flasher):
+    """A flasher that boots the board to write its storage. What is booted can also be had by itself."""
+
+    name = "board_flasher"
+    jumpstarter = "jumpstarter_driver_opendal.client.FlasherClient"
+
+    @call
+    @abstractmethod
+    async def flash_all(self, images: Mapping[str, Image]) -> dict[str, Written]:
+        """Write several images in one boot, each to the target that it is called by, in their order.
+
+        Raises:
+            BenchError: as with `flash`. Nothing is written when one of the images does not fit.
+        """
+
+    @call
+    @abstractmethod
+    async def bootloader(self) -> None:
+        """Power-cycle the board and stop it at its boot loader's prompt, where it stays."""
+
+    @call
+    @abstractmethod
+    async def system(self) -> None:
+        """Boot the system that writes the storage, log in and bring its network up. The board stays there."""
 
 
 class StorageMux(Interface):

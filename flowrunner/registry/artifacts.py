@@ -140,7 +140,7 @@ class Artifacts:
             yield
         except requests.exceptions.SSLError as error:
             raise BenchError(
-                f"registry '{registry}' could not be trusted: {error}", blame="config",
+                f"registry '{registry}' could not be trusted: {cause(error)}", blame="config",
                 help="set cacert to the file of its certificate, or insecure: true for plain HTTP",
             ) from error  # fmt: skip
         except requests.exceptions.RequestException as error:

@@ -52,12 +52,12 @@ def connect(reference: Reference, access: Access) -> tuple[Provider, Any]:
 
 
 def cause(error: BaseException) -> str:
-    """The innermost reason, in the system's words."""
+    """The innermost reason, in the system's words; of a certificate what is wrong with it."""
     while (inner := error.__cause__ or error.__context__ or getattr(error, "reason", None)) and inner is not error:
         if not isinstance(inner, BaseException):
             break
         error = inner
-    return getattr(error, "strerror", None) or str(error)
+    return getattr(error, "verify_message", None) or getattr(error, "strerror", None) or str(error)
 
 
 def _timed(request: Any) -> Any:

@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import cast
+from typing import Self
 
 import anyio
-import anyio.to_thread
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from flowrunner.errors import BenchError, FlowrunnerError
-from flowrunner.image import OpenImage, open_image
 from flowrunner.image.checksum import Checksum
 from flowrunner.image.codec import Compression
-from flowrunner.image.connected import connected
-from flowrunner.image.fingerprint import Comparison, Fingerprint
-from flowrunner.interfaces.storage import Flasher, Written
-from flowrunner.model import Duration, Size
+from flowrunner.interfaces.storage import Flasher
+from flowrunner.model import Duration, SecretText, Size
 from flowrunner.step import Context, Outputs, Step
+from flowrunner_steps._flashing import Flashing, StoredImage
 
-REPORT = 0.2
-"""Seconds between two reports of progress."""
-
-GATHER = 4 << 20
+ALONE = frozenset({"target", "checksum", "compression", "bmap", "token"})
+"""What is said of `image`; each of `images` says it for itself."""
 
 
 class FlashOutputs(Outputs):
     """What `flash` leaves for later steps."""
 
     image: str
-    """Where the image came from."""
+    """Where the image came from; several have commas between them."""
 
     digest: str | None
     """The digest of the image file as it is stored, such as `sha256:9f86...`. It is known when the whole file was read:
     always for a packed or remote image, otherwise with `checksum`; null for a plain local file without, whose holes are
-    not read."""
+    not read. Null for several images: see `digests`."""
+
+    digests: list[str | None]
+    """The same of each image, in order."""
 
     bytes: Size
-    """The size of the image when unpacked."""
+    """The size of the image when unpacked; of several, all together."""
 
     written: Size
     """How much of it was data: neither zeros nor blocks that a block map leaves out."""
@@ -64,7 +61,14 @@ class Flash(Step):
           target: root
           checksum: sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
           verify: true
+      - flash:
+          images:
+            boot: build/boot.img
+            root: {image: build/root.img.zst, bmap: build/root.bmap}
     ```
+
+    Several images go to a target each. A board that writes its storage itself is booted once for all of them, and
+    nothing is written when one of them does not fit.
     """
 
     shorthand = "image"
@@ -74,8 +78,11 @@ class Flash(Step):
     outside = True
     pinned = ("image", "checksum")
 
-    image: str
+    image: str | None = None
     """A path or a URL."""
+
+    images: dict[str, str | StoredImage] = Field(default={}, min_length=1)
+    """Several images instead, by the targets that they are for: a path or a URL, or what is known of it."""
 
     target: str | None = None
     """The part of the storage that is written; the storage's default when left out."""
@@ -92,71 +99,40 @@ class Flash(Step):
     bmap: str = "auto"
     """The block map: `auto` is one beside the image if there is one, `none` is none, otherwise a path or URL."""
 
+    token: SecretText | None = None
+    """The token of a web server that wants one: what stands behind `Authorization: Bearer`. No other server sees it."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.image is None) == (not self.images):
+            why = "image and images exclude each other" if self.images else "needs image, or images"
+            raise PydanticCustomError("one_of", "{why}", {"why": why})
+        if self.images and (wrong := sorted(ALONE & self.model_fields_set)):
+            why = f"{wrong[0]} is said of each of images, not of all"
+            raise PydanticCustomError("misplaced", "{why}", {"why": why, "help": "such as root: {image: root.img}"})
+        return self
+
     async def run(self, context: Context) -> FlashOutputs:
-        flasher = context.use(Flasher)
+        flashing = Flashing(context.use(Flasher), context, verify=self.verify)
         start = anyio.current_time()
-        async with open_image(
-            self.image, base=context.folder, compression=self.compression, checksum=self.checksum, bmap=self.bmap
-        ) as image:
-            image.fingerprint = Fingerprint() if self.verify else None
-            async with connected(flasher):
-                written = await self._flash(flasher, image, context)
-                if image.fingerprint:
-                    await self._compare(flasher, image.fingerprint, context)
+        if self.image is None:
+            several = {
+                target: StoredImage(image=each) if isinstance(each, str) else each
+                for target, each in self.images.items()
+            }
+            written = await flashing.several(several)
+        else:
+            how = {name: getattr(self, name) for name in ("checksum", "compression", "bmap", "token")}
+            written = [await flashing.one(StoredImage(image=self.image, **how), self.target)]
         context.skip_output()  # a board that writes its storage itself has said much, and nothing that was asked for
-        seconds = anyio.current_time() - start
+        seconds, size = anyio.current_time() - start, sum(each.size for each in written)
+        digests = [image.digest for image in flashing.opened]
         return FlashOutputs(
-            image=image.name,
-            digest=image.digest,
-            bytes=Size(written.size),
-            written=Size(written.written),
+            image=", ".join(image.name for image in flashing.opened),
+            digest=digests[0] if self.image is not None else None,
+            digests=digests,
+            bytes=Size(size),
+            written=Size(sum(each.written for each in written)),
             seconds=Duration(seconds),
-            rate=round(written.size / max(seconds, 1e-6)),
+            rate=round(size / max(seconds, 1e-6)),
         )
-
-    async def _flash(self, flasher: Flasher, image: OpenImage, context: Context) -> Written:
-        """Flash while progress is reported."""
-        outcome: Written | FlowrunnerError | None = None
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_report, image, context)
-            try:
-                outcome = await flasher.flash(image, self.target)
-            except FlowrunnerError as error:
-                outcome = error  # raised below, where no task group wraps it
-            tasks.cancel_scope.cancel()
-        assert outcome
-        if isinstance(outcome, FlowrunnerError):
-            raise outcome
-        context.progress(*image.progress)
-        return outcome
-
-    async def _compare(self, flasher: Flasher, wanted: Fingerprint, context: Context) -> None:
-        """Read back what was written."""
-        comparison = Comparison(wanted)
-        waiting = bytearray()
-        async with aclosing(cast("AsyncGenerator[bytes]", flasher.dump(self.target, wanted.end))) as pieces:
-            async for piece in pieces:
-                waiting += piece
-                if len(waiting) >= GATHER:
-                    await anyio.to_thread.run_sync(comparison.add, bytes(waiting))
-                    waiting.clear()
-                    context.progress(comparison.end, wanted.end)
-        await anyio.to_thread.run_sync(comparison.add, bytes(waiting))
-        context.progress(comparison.end, wanted.end)
-        if different := comparison.difference():
-            start, end = different
-            raise BenchError(
-                f"the storage does not hold what was written: bytes {start} to {min(end, wanted.end)} differ",
-                help="the medium may be worn out or smaller than it says",
-            )
-
-
-async def _report(image: OpenImage, context: Context) -> None:
-    """Report progress whenever there is some."""
-    last = -1
-    while True:
-        done, total = image.progress
-        if done != last:
-            context.progress(done, total)
-            last = done
-        await anyio.sleep(REPORT)

@@ -180,3 +180,32 @@ async def test_a_cancelled_flash_gives_the_medium_back(tmp_path: Path, content: 
     with anyio.move_on_after(0.05):
         await Flash(image="disk.img").run(RecordingContext(tmp_path, device(storage=mux)))
     assert mux.asked == ["host", "flash", "dut"]
+
+
+async def test_several_images_go_to_their_targets_one_after_the_other(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "root.img.xz").write_bytes(lzma.compress(b"root"))
+    path, context = disk(tmp_path, targets={"main": tmp_path / "main", "root": tmp_path / "root"})
+    images = {"main": "disk.img", "root": {"image": "root.img.xz", "compression": "xz"}}
+    outputs = await Flash.model_validate({"images": images, "verify": True}).run(context)
+    assert (tmp_path / "main").read_bytes() == content
+    assert (tmp_path / "root").read_bytes() == b"root"
+    assert not path.exists()
+    assert outputs.image == f"{tmp_path}/disk.img, {tmp_path}/root.img.xz"
+    assert outputs.bytes == len(content) + 4
+    assert outputs.digest is None
+    stored = hashlib.sha256((tmp_path / "root.img.xz").read_bytes()).hexdigest()
+    assert outputs.digests == [None, f"sha256:{stored}"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "needs image, or images"),
+        ({"image": "a", "images": {"root": "b"}}, "image and images exclude each other"),
+        ({"images": {"root": "b"}, "target": "root"}, "target is said of each of images, not of all"),
+        ({"images": {}}, "at least 1 item"),
+    ],
+)
+def test_one_image_or_several_are_named(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Flash.model_validate(given)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 
 class When(logging.Handler):
@@ -22,11 +23,14 @@ class When(logging.Handler):
             self._do()
 
 
+H = TypeVar("H", bound=logging.Handler)
+
+
 @contextmanager
-def when(words: str, do: Callable[[], object]) -> Iterator[When]:
-    """Do something once as soon as the flasher logs `words`."""
+def _heard(handler: H) -> Iterator[H]:
+    """Let `handler` hear what the flasher logs."""
     logger = logging.getLogger("flowrunner_drivers.flasher")
-    handler, level = When(words, do), logger.level
+    level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
@@ -34,3 +38,25 @@ def when(words: str, do: Callable[[], object]) -> Iterator[When]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+def when(words: str, do: Callable[[], object]) -> AbstractContextManager[When]:
+    """Do something once as soon as the flasher logs `words`."""
+    return _heard(When(words, do))
+
+
+class Count(logging.Handler):
+    """How often a message with some words was logged."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self.count = 0
+        self._words = words
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.count += self._words in record.getMessage()
+
+
+def counted(words: str) -> AbstractContextManager[Count]:
+    """Count how often the flasher logs `words`."""
+    return _heard(Count(words))

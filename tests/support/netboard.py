@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from flowrunner.driver import Driver
 from flowrunner.interface import Direct
-from flowrunner.interfaces.storage import Flasher
+from flowrunner.interfaces.storage import BoardFlasher
 from flowrunner.plugins import load
 from tests.support import netboard_program
 from tests.support.loops import loop
@@ -62,7 +62,7 @@ class Lab:
 
     folder: Path
     device: Path
-    flasher: Flasher
+    flasher: BoardFlasher
     parts: dict[str, Any]
 
     @property
@@ -80,9 +80,12 @@ class Lab:
 @asynccontextmanager
 async def lab(
     folder: Path, *, size: int = 8 << 20, spec: dict[str, str] | None = None, tftp: dict[str, Any] | None = None,
-    http: dict[str, Any] | None = None, **config: Any,
+    http: dict[str, Any] | None = None, own_servers: bool = False, **config: Any,
 ) -> AsyncIterator[Lab]:  # fmt: skip
-    """A board that can be flashed: `spec` goes into its bundle, `tftp`, `http` and the rest into configs."""
+    """A board that can be flashed: `spec` goes into its bundle, `tftp`, `http` and the rest into configs.
+
+    With `own_servers` the flasher gets no children for them, and makes its own.
+    """
     command = [sys.executable, PROGRAM, str(folder)]
     parts = {
         "serial": make("console.process", command=command),
@@ -90,12 +93,15 @@ async def lab(
         "tftp": make("tftp.server", **{"root_dir": folder / "tftp", "host": HOST, **(tftp or {})}),
         "http": make("http.server", **{"root_dir": folder / "http", "host": HOST, "port": 0, **(http or {})}),
     }
+    if own_servers:
+        del parts["tftp"], parts["http"]
+        config |= {"host": HOST, "tftp_dir": folder / "tftp", "http_dir": folder / "http"}
     with loop(folder / "disk", size) as device:
         made = bundle(folder, device, **(spec or {}))
         usual = {"flasher_bundle": str(made), "off_for": 0, "retries": 0, "after": "off"}
         flasher = load("flowrunner.drivers", Driver, "flasher.network").make({**usual, **config}, parts)
-        async with parts["tftp"].opened(), parts["http"].opened(), flasher.opened():
-            yield Lab(folder, device, Flasher.client(Direct(cast("Flasher", flasher))), parts)
+        async with flasher.children["tftp"].opened(), flasher.children["http"].opened(), flasher.opened():
+            yield Lab(folder, device, BoardFlasher.client(Direct(cast("BoardFlasher", flasher))), parts)
 
 
 BENCH = """

@@ -6,6 +6,7 @@ a real TFTP client; the system is busybox, with this host's block devices. Files
     no-dhcp     nobody answers to DHCP
     password    the login wants what is in it
     hang        the kernel starts and says no more
+    stop        the countdown stops for what is in it only
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ boot() { echo 'Starting kernel ...'; exec ash "$FOLDER/system"; }
 
 RESET = r"""
 echo 'U-Boot 2023.01 (a shell)'
+if [ -e "$FOLDER/stop" ]; then
+    printf 'Enter password within 3 seconds to stop autoboot\n'
+    read -r -s -t 3 _k && [ "$_k" = "$(cat "$FOLDER/stop")" ] && ENV=$FOLDER/uboot exec ash -i
+    exec ash "$FOLDER/system" flashed
+fi
 printf 'Hit any key to stop autoboot:  1 '
 if read -r -s -n 1 -t 1 _k; then echo; ENV=$FOLDER/uboot exec ash -i; fi
 echo

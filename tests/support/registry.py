@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import Certificate
+
 needs_registry = pytest.mark.skipif(
     shutil.which("docker-registry") is None or shutil.which("htpasswd") is None,
     reason="needs docker-registry and apache2-utils",
@@ -23,7 +25,7 @@ CONFIG = """
 version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
 storage: {{filesystem: {{rootdirectory: {folder}/blobs}}, delete: {{enabled: true}}}}
-http: {{addr: "127.0.0.1:{port}"}}
+http: {{addr: "127.0.0.1:{port}"{tls}}}
 """
 
 USER, PASSWORD = "lab", "s3cret"
@@ -38,12 +40,13 @@ class Registry:
 
 
 @contextmanager
-def registry(folder: Path, *, locked: bool = False) -> Iterator[Registry]:
-    """Run one; `locked` asks for `USER` and `PASSWORD`."""
+def registry(folder: Path, *, locked: bool = False, tls: Certificate | None = None) -> Iterator[Registry]:
+    """Run one; `locked` asks for `USER` and `PASSWORD`. With `tls` it speaks HTTPS only."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    text = CONFIG.format(folder=folder, port=port)
+    shown = f", tls: {{certificate: {tls.certificate}, key: {tls.key}}}" if tls else ""
+    text = CONFIG.format(folder=folder, port=port, tls=shown)
     if locked:
         entry = subprocess.run(["htpasswd", "-Bbn", USER, PASSWORD], check=True, capture_output=True, text=True).stdout
         (folder / "htpasswd").write_text(entry)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
 
 from flowrunner.beside import beside
 from flowrunner.bundle.manifest import Login
 from flowrunner.console.keys import KEYS
-from flowrunner.console.log import ConsoleLog
 from flowrunner.console.login import Account, log_in
 from flowrunner.console.patterns import Prompt
 from flowrunner.console.reader import ConsoleReader
@@ -24,9 +20,7 @@ from flowrunner.console.text import last_lines
 from flowrunner.console.uboot import Lease, UbootShell
 from flowrunner.driver import NOTICE
 from flowrunner.errors import BenchError
-from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.power import Power
-from flowrunner.model import Duration
 from flowrunner_drivers.flasher._config import FlasherConfig
 from flowrunner_drivers.flasher._faults import PassingError, stage
 from flowrunner_drivers.flasher._system import System
@@ -49,30 +43,18 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a board is to boot: files from the TFTP server at `server`, U-Boot's commands before, the last one."""
+    """What a board is to boot: files from the TFTP server at `server`, U-Boot's commands before, the last one.
+
+    That server listens within `serving`.
+    """
 
     server: str
+    serving: Callable[[], AbstractAsyncContextManager[None]]
     commands: list[str]
     loads: list[Load]
     bootcmd: str
     login: Login
     network: list[str]
-
-
-@asynccontextmanager
-async def reading(console: Console) -> AsyncIterator[ConsoleReader]:
-    """The console with a log of its own, gone at the end."""
-    began = anyio.current_time()
-
-    def clock() -> Duration:
-        return Duration(anyio.current_time() - began)
-
-    with tempfile.TemporaryDirectory(prefix="flow-flasher-") as folder:
-        reader = ConsoleReader("console", console, ConsoleLog(Path(folder) / "console.log", clock=clock), clock=clock)
-        connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        async with beside(lambda: reader.run(connected=connected)):
-            await connected
-            yield reader
 
 
 class Boot:
@@ -107,27 +89,38 @@ class Boot:
                     raise PassingError(what, blame="infra", said=last_lines(ran.output), help="does DHCP answer?")
         return system
 
-    async def _load(self, start: Start) -> Lease:
-        """All that U-Boot does."""
+    async def bootloader(self) -> UbootShell:
+        """A board that is off or runs anything becomes one at U-Boot's prompt.
+
+        Raises:
+            PassingError: it did not come as far.
+        """
         config, session = self._config, self._session
         session.skip()
         await self._power.off()
         await anyio.sleep(config.off_for)
         await self._power.on()
-        uboot = UbootShell(session, prompt=config.uboot_prompt)
+        uboot = UbootShell(session, prompt=config.uboot_prompt, delay=config.uboot_delay)
         key = KEYS.get(config.key.lower(), config.key.encode())
         with stage(session, "it got to U-Boot's prompt", "device", config.uboot_timeout + 5):
-            await uboot.interrupt(key, within=config.uboot_timeout)
+            await uboot.interrupt(key, within=config.uboot_timeout, password=config.uboot_password)
         log.log(NOTICE, "U-Boot is at its prompt")
+        return uboot
+
+    async def _load(self, start: Start) -> Lease:
+        """All that U-Boot does."""
+        config, session = self._config, self._session
+        uboot = await self.bootloader()
         for command in start.commands:
             await self._command(uboot, command)
         with stage(session, "it asked for an address", "infra", config.uboot_timeout):
             lease = await uboot.dhcp()
         await self._command(uboot, f"setenv serverip {start.server}")
-        for load in start.loads:
-            size = await self._fetch(uboot, load, start.server)
-            log.log(NOTICE, "%s: %d bytes were loaded to %s", load.kind, size, load.address)
-            await self._command(uboot, f"setenv {load.kind}_addr {load.address}; setenv {load.kind}_size {size:x}")
+        async with start.serving():
+            for load in start.loads:
+                size = await self._fetch(uboot, load, start.server)
+                log.log(NOTICE, "%s: %d bytes were loaded to %s", load.kind, size, load.address)
+                await self._command(uboot, f"setenv {load.kind}_addr {load.address}; setenv {load.kind}_size {size:x}")
         with stage(session, "it started the kernel", "device", config.uboot_timeout):
             await uboot.boot(start.bootcmd, STARTED)
         return lease

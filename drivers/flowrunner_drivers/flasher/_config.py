@@ -97,6 +97,12 @@ class FlasherConfig(Config):
     key: Annotated[str, AfterValidator(_key)] = "space"
     """What stops U-Boot's countdown."""
 
+    uboot_password: SecretText | None = None
+    """What is typed instead when the countdown asks for it (CONFIG_AUTOBOOT_STOP_STR, or its encrypted form)."""
+
+    uboot_delay: Seconds = 0.0
+    """Seconds between two characters that U-Boot is sent, for consoles that lose some."""
+
     uboot_prompt: Regex = PROMPT
     """U-Boot's prompt, as a regular expression from the beginning of its line."""
 
@@ -105,6 +111,9 @@ class FlasherConfig(Config):
 
     load_timeout: Seconds = 120.0
     """Seconds that a file may take to be loaded over TFTP."""
+
+    port_timeout: Seconds = 300.0
+    """Seconds that the board waits at U-Boot's prompt while another board of this host loads from port 69."""
 
     login_timeout: Seconds = 180.0
     """Seconds until the system lets us in."""

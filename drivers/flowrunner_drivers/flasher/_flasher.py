@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,22 +12,23 @@ import anyio
 
 from flowrunner.beside import beside
 from flowrunner.bundle.bundle import Bundle, open_bundle
+from flowrunner.console.alone import reading
 from flowrunner.driver import NOTICE, Driver
 from flowrunner.errors import BenchError, PipelineErrors, near
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.power import Power
 from flowrunner.interfaces.server import HttpServer, TftpServer
-from flowrunner.interfaces.storage import Flasher, Image, Written
+from flowrunner.interfaces.storage import BoardFlasher, Image, Written
 from flowrunner.registry.reference import Access
 from flowrunner_drivers._shared import share
-from flowrunner_drivers.flasher._boot import Boot, Load, Start, reading
+from flowrunner_drivers.flasher._boot import Boot, Load, Start
 from flowrunner_drivers.flasher._config import FlasherConfig
 from flowrunner_drivers.flasher._dump import dumped, pieces
 from flowrunner_drivers.flasher._faults import left_safe, tried
-from flowrunner_drivers.flasher._packing import PackedImage, unharmed
+from flowrunner_drivers.flasher._packing import PackedImage
+from flowrunner_drivers.flasher._parcels import Parcel, fetched, installed
 from flowrunner_drivers.flasher._servers import Folder, Served, child
 from flowrunner_drivers.flasher._system import System
-from flowrunner_drivers.flasher._write import fits, verified, written
 
 C = TypeVar("C", bound=FlasherConfig)
 
@@ -37,7 +37,7 @@ Work = Callable[[System], Awaitable[None]]
 log = logging.getLogger(__name__)
 
 
-class BaseFlasher(Driver[C], Flasher):
+class BaseFlasher(Driver[C], BoardFlasher):
     """A board that writes its storage itself; a private base."""
 
     def __init__(self, config: C, children: Mapping[str, Driver[Any]] | None = None) -> None:
@@ -48,40 +48,35 @@ class BaseFlasher(Driver[C], Flasher):
         self._http = Served(self.children, "http", HttpServer, config.http_dir, config.host, port=0)
         self._turn = anyio.Lock()
 
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
-        for served in (self._tftp, self._http):
-            await served.rest()
-        yield
-
     async def flash(self, image: Image, target: str | None = None) -> Written:
+        (done,) = await self._flash([(target, image)])
+        return done
+
+    async def flash_all(self, images: Mapping[str, Image]) -> dict[str, Written]:
+        return dict(zip(images, await self._flash(list(images.items())), strict=True))
+
+    async def _flash(self, images: Sequence[tuple[str | None, Image]]) -> list[Written]:
+        """Write images to targets in one boot."""
+        config = self.config
         async with self._turn:
             bundle = await self._bundle()
-            name, place = self._target(bundle, target)
-            packed, arrived = PackedImage(image, self.config.packing), anyio.Event()
-            spec = bundle.manifest.spec
-            async with self._tftp.folder() as tftp, self._http.folder() as http, left_safe(self._power):
+            parcels = [
+                Parcel(*self._target(bundle, target), PackedImage(image, config.packing), f"image{number or ''}")
+                for number, (target, image) in enumerate(images)
+            ]
+            async with (
+                self._tftp.folder() as tftp, self._http.listening(), self._http.folder() as http,
+                left_safe(self._power),
+            ):  # fmt: skip
                 start = await self._start(bundle, tftp)
 
-                async def fetch() -> None:
-                    with unharmed():
-                        size = await http.store.write(http.path("image"), packed.pieces())
-                    log.log(NOTICE, "the image is here: %d bytes packed, %d unpacked", size, packed.written.size)
-                    arrived.set()
-
                 async def work(system: System) -> None:
-                    device = await system.device(name, place)
-                    await arrived.wait()
-                    await fits(system, name, device, packed.written.size)
-                    await system.all(spec.preflash_commands, "the preflash command")
-                    await written(system, device, await http.url("image"), packed, self.config.packing)
-                    if self.config.verify:
-                        await verified(system, device, packed)
-                    await system.all([f"export target={device}", *spec.postflash_commands], "the postflash command")
+                    spec = bundle.manifest.spec
+                    await installed(system, parcels, http, spec, config.packing, verify=config.verify)
 
-                async with beside(fetch):
-                    await tried(lambda: self._with_system(start, work), self.config.retries, self._power)
-            return packed.written
+                async with beside(lambda: fetched(parcels, http)):
+                    await tried(lambda: self._with_system(start, work), config.retries, self._power)
+            return [parcel.image.written for parcel in parcels]
 
     async def dump(self, target: str | None = None, length: int | None = None) -> AsyncIterator[bytes]:
         async with self._turn:
@@ -99,6 +94,22 @@ class BaseFlasher(Driver[C], Flasher):
 
             async for piece in pieces(all_of_it):
                 yield piece
+
+    async def bootloader(self) -> None:
+        async with self._turn, left_safe(self._power), reading(self._console) as reader:
+            await Boot(self.config, self._power, reader).bootloader()
+
+    async def system(self) -> None:
+        async with self._turn:
+            bundle = await self._bundle()
+            async with self._tftp.folder() as tftp, left_safe(self._power):
+                start = await self._start(bundle, tftp)
+
+                async def boot() -> None:
+                    async with reading(self._console) as reader:
+                        await Boot(self.config, self._power, reader).system(start)
+
+                await tried(boot, self.config.retries, self._power)
 
     async def _with_system(self, start: Start, work: Work) -> None:
         """Boot the board, do `work` there, and leave it as the config says."""
@@ -155,6 +166,6 @@ class BaseFlasher(Driver[C], Flasher):
                 await tftp.store.put(own or bundle.folder / loaded.file, tftp.path(kind))
                 loads.append(Load(kind, tftp.path(kind), loaded.address))
         return Start(
-            await self._tftp.server.host(), spec.bootloader_commands, loads, bundle.bootcmd(self.config.variant),
-            spec.login, spec.network_commands,
+            await self._tftp.server.host(), lambda: self._tftp.listening(self.config.port_timeout),
+            spec.bootloader_commands, loads, bundle.bootcmd(self.config.variant), spec.login, spec.network_commands,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from flowrunner.driver import Driver
+from flowrunner.driver import NOTICE, Driver
 from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.interface import Interface
 from flowrunner.interfaces.files import Files
@@ -20,6 +21,11 @@ from flowrunner.interfaces.server import FILES, FileServer
 from flowrunner.plugins import load
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
+
+TAKEN = "is it a TFTP server that is none of ours? one of flowrunner's is given to the flasher as its child tftp"
+
+AGAIN = 0.25
+"""Seconds between two looks whether a port is free."""
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +72,7 @@ class Served:
     ) -> None:  # fmt: skip
         self._own = name not in children
         if self._own:
-            config = {"port": port, **({"root_dir": root} if root else {}), **({"host": host} if host else {})}
+            config = {"port": port, "started": False, "root_dir": root, "host": host}
             children[name] = load("flowrunner.drivers", Driver, f"{name}.server").make(config)
         self.server: FileServer = child(children, interface, name)
         store = children[name].children.get(FILES)
@@ -74,21 +80,45 @@ class Served:
             raise BenchError(f"the flasher's child '{name}' has no part '{FILES}' to put files into", blame="config")
         self._store: Files = store
 
-    async def rest(self) -> None:
-        """Stop listening for now, if it is our own."""
-        if self._own:
-            await self.server.stop()
+    @asynccontextmanager
+    async def listening(self, patience: float = 0) -> AsyncIterator[None]:
+        """While the server listens. Where somebody else has its port, that is awaited for `patience` seconds.
+
+        Raises:
+            BenchError: it cannot listen.
+        """
+        await self._start(anyio.current_time() + patience)
+        try:
+            yield
+        finally:
+            if self._own:
+                with anyio.CancelScope(shield=True):
+                    await self.server.stop()
+
+    async def _start(self, end: float) -> None:
+        waits = False
+        while True:
+            try:
+                return await self.server.start()
+            except BenchError as error:
+                if not (isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE):
+                    raise
+                if anyio.current_time() >= end:
+                    error.help = TAKEN if waits else error.help
+                    raise
+                if not waits:
+                    log.log(NOTICE, "%s; the board waits until it is free", error.what)
+                waits = True
+                await anyio.sleep(AGAIN)
 
     @asynccontextmanager
     async def folder(self) -> AsyncIterator[Folder]:
-        """A folder of its own while the server listens; it is deleted at the end, whatever happened."""
+        """A folder of its own; it is deleted at the end, whatever happened."""
         folder = Folder(self.server, self._store, f"flash-{secrets.token_hex(4)}")
-        await self.server.start()
         try:
             yield folder
         finally:
             with anyio.CancelScope(shield=True):
-                await self.rest()
                 try:
                     await self._store.remove_all(folder.name)
                 except FlowrunnerError as error:

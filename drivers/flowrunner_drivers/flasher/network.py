@@ -15,8 +15,9 @@ class NetworkFlasher(BaseFlasher[NetworkFlasherConfig]):
 
     The board is power-cycled and stopped at U-Boot's prompt. It gets an address by DHCP, loads a kernel and a small
     system over TFTP, boots them, fetches the image over HTTP and writes it; then it reads back what it wrote, and
-    reboots into it. What is loaded, how it is started and which targets there are is told by a bundle (`flow bundle
-    check` looks at one). The console stays that of the job: all of this is in its log.
+    reboots into it. Several images are written in one boot. What is loaded, how it is started and which targets there
+    are is told by a bundle (`flow bundle check` looks at one). The console stays that of the job: all of this is in its
+    log.
 
     ```yaml
     export:
@@ -31,6 +32,6 @@ class NetworkFlasher(BaseFlasher[NetworkFlasherConfig]):
     ```
 
     Children `tftp` and `http` may name servers that are there already; otherwise it has its own, which listen on
-    `host` only while a board is flashed. Port 69 needs rights. DHCP is not its business. When anything goes wrong, the
-    board is left without power.
+    `host` only while a board is flashed; boards of one host wait for each other there. Port 69 needs rights. DHCP is
+    not its business. When anything goes wrong, the board is left without power.
     """

@@ -121,13 +121,19 @@ async def uploading(
     session: Session, known: Signature, arguments: Mapping[str, Any]
 ) -> AsyncIterator[tuple[dict[str, Any], Upload]]:
     """`arguments` with the uploads replaced by what names them, and the uploads; leaving ends them."""
-    replaced, uploads = dict(arguments), []
-    for name in known.uploads & arguments.keys():
-        source = arguments[name]
-        upload = Sending(session, source)
-        uploads.append(upload)
+    replaced, uploads = dict(arguments), list[Sending]()
+
+    def sent(source: Image | AsyncIterable[bytes]) -> dict[str, Any]:
+        uploads.append(Sending(session, source))
         about = {"name": source.name, "size": source.size} if isinstance(source, Image) else {}
-        replaced[name] = {"upload": upload.number, **about}
+        return {"upload": uploads[-1].number, **about}
+
+    for name in known.uploads & arguments.keys():
+        match arguments[name]:
+            case Mapping() as several:
+                replaced[name] = {"uploads": {key: sent(source) for key, source in several.items()}}
+            case source:
+                replaced[name] = sent(source)
     try:
         yield replaced, uploads
     finally:

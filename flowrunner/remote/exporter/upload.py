@@ -67,12 +67,19 @@ class Uploads:
         found = dict(arguments)
         for name in known.uploads & found.keys():
             match found[name]:
-                case {"upload": int(number), **about} if number not in self._inboxes:
-                    found[name] = self._open(number, about)
-                    self._opened.setdefault(channel, []).append(number)
-                case _:
-                    raise BenchError(f"the argument '{name}' is no upload", blame="config")
+                case {"uploads": dict(several)}:
+                    found[name] = {str(key): self._replaced(channel, name, each) for key, each in several.items()}
+                case one:
+                    found[name] = self._replaced(channel, name, one)
         return found
+
+    def _replaced(self, channel: int, name: str, given: Any) -> Image | AsyncIterator[bytes]:
+        match given:
+            case {"upload": int(number), **about} if number not in self._inboxes:
+                self._opened.setdefault(channel, []).append(number)
+                return self._open(number, about)
+            case _:
+                raise BenchError(f"the argument '{name}' is no upload", blame="config")
 
     def close(self, channel: int) -> None:
         """The call of `channel` is over: what still comes for its uploads is for nobody."""

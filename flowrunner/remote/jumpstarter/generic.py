@@ -45,7 +45,12 @@ class GenericFacade(Facade):
         except TypeError as error:
             raise ValueError(f"'{name}' takes other arguments: {error}") from error
         for key in known.uploads & given.keys():
-            given[key] = self._content(given[key], image=_is_image(interface, name, key))
+            several, image = _is_mapping(interface, name, key), _is_image(interface, name, key)
+            given[key] = (
+                {str(part): self._content(handle, image=image) for part, handle in given[key].items()}
+                if several and isinstance(given[key], dict)
+                else self._content(given[key], image=image)
+            )
         try:
             return method(**known.read(given))
         except ValidationError as error:
@@ -58,7 +63,15 @@ class GenericFacade(Facade):
 
 
 def _is_image(interface: type[Interface], name: str, parameter: str) -> bool:
-    return "Image" in str(inspect.signature(getattr(interface, name)).parameters[parameter].annotation)
+    return "Image" in _annotation(interface, name, parameter)
+
+
+def _is_mapping(interface: type[Interface], name: str, parameter: str) -> bool:
+    return _annotation(interface, name, parameter).startswith("Mapping[")
+
+
+def _annotation(interface: type[Interface], name: str, parameter: str) -> str:
+    return str(inspect.signature(getattr(interface, name)).parameters[parameter].annotation)
 
 
 def _required(method: Callable[..., Any]) -> bool:

@@ -37,7 +37,7 @@ def plain(value: object) -> object:
 class Signature:
     """How the arguments and the answers of a method are read from plain data.
 
-    `uploads` are the parameters that are read where the job is: an image, or an iterator of bytes.
+    `uploads` are the parameters that are read where the job is: an image, several by name, or an iterator of bytes.
     """
 
     arguments: Mapping[str, Read]
@@ -66,7 +66,9 @@ def signature(interface: type[Interface], method: str) -> Signature:
     kind = interface.calls()[method]
     if kind == "iterator":
         (answer,) = get_args(answer)
-    uploads = frozenset(name for name, hint in hints.items() if hint is Image or _many_bytes(hint))
+    uploads = frozenset(
+        name for name, hint in hints.items() if hint in (Image, Mapping[str, Image]) or _many_bytes(hint)
+    )
     arguments = {name: _as_it_is if name in uploads else _reader(hint) for name, hint in hints.items()}
     return Signature(arguments, _as_it_is if kind == "stream" else _reader(answer), uploads, answer is bytes)
 

@@ -26,14 +26,15 @@ def blocks(page: str) -> list[str]:
 
 
 def test_the_examples_fit(tmp_path: Path) -> None:
-    short, exporter, long = blocks("network-flash.md")
+    short, exporter, several, there, long = blocks("network-flash.md")
     (manifest,) = blocks("bundles.md")
     files: list[tuple[str, type[Model]]] = [(exporter, Exporter), (manifest, Manifest)]
     for text, model in files:
         root = parse(text, "docs").root
         assert root
         checked(model, root)
-    (tmp_path / "p.yaml").write_text(f"flow: 1\ndevices: {{dut: {{selector: a=b}}}}\nsteps:\n{short}")
+    inputs, devices = "inputs: {root_digest: {type: string, required: true}}", "devices: {dut: {selector: a=b}}"
+    (tmp_path / "p.yaml").write_text(f"flow: 1\n{inputs}\n{devices}\nsteps:\n{short}{several}{there}")
     (tmp_path / "long.yaml").write_text(long)
     for name in ("p.yaml", "long.yaml"):
         assert compile(tmp_path / name, complete=False).plan.scope.steps
@@ -46,7 +47,7 @@ def test_the_long_form_flashes_a_board(tmp_path: Path) -> None:
     (tmp_path / "board.img.gz").write_bytes(gzip.compress(content))
     with loop(tmp_path / "disk", 8 << 20) as device:
         made = bundle(tmp_path, device)
-        text = blocks("network-flash.md")[2].replace("/dev/vda", str(device)).replace("shell: udhcpc", "shell: 'true'")
+        text = blocks("network-flash.md")[-1].replace("/dev/vda", str(device)).replace("shell: udhcpc", "shell: 'true'")
         text = re.sub(r"booti [^\"]*", "boot", text).replace("/tmp/statuses", str(tmp_path / "statuses"))
         (tmp_path / "p.yaml").write_text(text)
         inputs = {

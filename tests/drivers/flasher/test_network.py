@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,10 @@ from flowrunner.image import open_image
 from flowrunner.interface import Direct
 from flowrunner.interfaces.console import Console
 from flowrunner_drivers.flasher.network import NetworkFlasher
-from tests.support.loops import needs_root
+from tests.support.loops import loop, needs_root, small_disk
 from tests.support.lossy import Lossy
 from tests.support.machines import BytesImage
-from tests.support.moments import when
+from tests.support.moments import counted, when
 from tests.support.netboard import HOST, Lab, lab, make
 from tests.support.relay import Relay
 
@@ -43,6 +46,60 @@ async def test_writes_the_target_that_is_named(tmp_path: Path) -> None:
         assert found.content(len(IMAGE)) == IMAGE
         error = await refused(found)
         assert (error.what, error.blame, error.help) == ("the board has no target 'gone'", "config", "known: disk")
+
+
+async def test_writes_several_targets_in_one_boot(tmp_path: Path) -> None:
+    with loop(tmp_path / "other", 1 << 20) as other:
+        async with lab(tmp_path, targets={"other": str(other)}) as found:
+            board = found.flasher
+            with counted("U-Boot is at its prompt") as boots:
+                done = await board.flash_all({"other": BytesImage(IMAGE[:700_001]), "disk": BytesImage(IMAGE)})
+            assert boots.count == 1
+            assert {target: written.size for target, written in done.items()} == {"other": 700_001, "disk": 1_000_000}
+            assert found.content(len(IMAGE)) == IMAGE
+            assert other.read_bytes()[:700_001] == IMAGE[:700_001]
+            with pytest.raises(BenchError, match=r"target 'other' is .* with 1MiB, the image has 1.91MiB"):
+                await board.flash_all({"disk": BytesImage(bytes(1_000_000)), "other": BytesImage(IMAGE * 2)})
+            assert found.left_safe
+            assert found.content(len(IMAGE)) == IMAGE  # nothing was written, though that one fits
+
+
+async def test_leaves_the_board_at_its_boot_loader_or_in_its_system_when_that_is_wanted(tmp_path: Path) -> None:
+    async with lab(tmp_path) as found:
+        board, serial = found.flasher, found.parts["serial"]
+        said = b""
+        async with Console.client(Direct(serial.front)).connect() as stream, anyio.create_task_group() as tasks:
+
+            async def job() -> None:
+                nonlocal said
+                while True:
+                    said += (await stream.receive()).replace(b"\r", b"")
+
+            tasks.start_soon(job)
+            for get_there, ask, answer in (
+                (board.bootloader, b"printenv bootdelay || echo at uboot\r", b"\nat uboot"),
+                (board.system, b"echo in $gw_addr$dhcp_addr\n", b"\nin 127.0.0.1"),
+            ):
+                await get_there()
+                await stream.send(ask)
+                with anyio.fail_after(20):
+                    while answer not in said:
+                        await anyio.sleep(0.05)
+            tasks.cancel_scope.cancel()
+        await found.parts["power"].off()
+        assert found.left_safe
+
+
+async def test_a_countdown_that_wants_a_password_gets_it_and_it_is_shown_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "stop").write_text("let me in")
+    async with lab(tmp_path, uboot_timeout=3) as found:
+        board = found.flasher
+        with pytest.raises(BenchError, match="U-Boot's prompt was not seen within 3s"):
+            await board.bootloader()
+        assert found.left_safe
+    async with lab(tmp_path, uboot_password="let me in", uboot_delay=0.001) as found:
+        await found.flasher.bootloader()
+        await found.parts["power"].off()
 
 
 async def test_a_job_reads_its_console_while_the_board_is_flashed(tmp_path: Path) -> None:
@@ -107,6 +164,39 @@ async def test_a_download_that_stands_still_is_seen(tmp_path: Path) -> None:
     assert error.blame == "infra"
 
 
+@contextmanager
+def taken() -> Iterator[socket.socket]:
+    """Somebody else has the port that boards load from."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((HOST, 69))
+        yield other
+
+
+async def test_boards_of_one_host_wait_for_each_other_at_the_port_that_they_load_from(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    async with AsyncExitStack() as stack:
+        other = stack.enter_context(taken())
+        for folder in folders:
+            folder.mkdir()
+        boards = [await stack.enter_async_context(lab(folder, own_servers=True)) for folder in folders]
+        moment = stack.enter_context(when("the board waits until it is free", other.close))
+        async with anyio.create_task_group() as tasks:
+            for board in boards:
+                tasks.start_soon(board.flasher.flash, BytesImage(IMAGE))
+        assert moment.done
+        assert [board.content(len(IMAGE)) == IMAGE for board in boards] == [True, True]
+        assert all(board.left_safe for board in boards)
+
+
+async def test_a_port_that_somebody_else_keeps_is_told(tmp_path: Path) -> None:
+    with taken():
+        async with lab(tmp_path, own_servers=True, port_timeout=0.5) as found:
+            error = await refused(found)
+    assert error.what == f"the TFTP server cannot listen on {HOST}:69: Address already in use"
+    assert (error.blame, error.help) == ("infra", "is it a TFTP server that is none of ours? one of flowrunner's is given "
+                                         "to the flasher as its child tftp")  # fmt: skip
+
+
 async def test_nobody_answers_to_dhcp(tmp_path: Path) -> None:
     (tmp_path / "no-dhcp").touch()
     async with lab(tmp_path) as found:
@@ -154,6 +244,22 @@ async def test_a_locked_medium_is_the_devices_fault(tmp_path: Path) -> None:
     assert error.what.startswith(f"'{found.device}' did not take the image: dd exited 1")
     assert error.blame == "device"
     assert error.said and "dd: " in error.said
+
+
+async def test_a_medium_that_fails_in_the_middle_is_the_devices_fault(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", 256 << 10) as small, loop(small / "disk", 4 << 20, blank=True) as failing:
+        async with lab(tmp_path, targets={"failing": str(failing)}, retries=1) as found:
+            error = await refused(found, target="failing")
+    assert error.what.startswith(f"'{failing}' did not take the image: dd exited 1")
+    assert error.blame == "device"
+    assert error.said and "dd: " in error.said
+
+
+async def test_a_prompt_that_does_not_come_back_is_the_devices_fault(tmp_path: Path) -> None:
+    async with lab(tmp_path, spec={"preflash_commands": "['exec sleep 1000']"}, sync_timeout=2) as found:
+        error = await refused(found)
+    assert error.what == "the board was not done within 2s while it ran 'exec sleep 1000'"
+    assert error.blame == "device"
 
 
 async def test_a_medium_that_holds_something_else_is_found_by_reading_back(tmp_path: Path) -> None:

@@ -79,6 +79,60 @@ def test_flashes_and_dumps_by_hand(tmp_path: Path, device: Path, served: Exporte
     assert "the board has no target 'nope'" in done.stderr
 
 
+SEVERAL = """
+flow: 1
+name: netflash
+devices: {dut: {selector: ""}}
+steps:
+  - id: flash
+    flash: {images: {other: {image: small.img, compression: none}, disk: board.img.xz}}
+  - assert: {that: "${{ steps.flash.outputs.bytes == 2700000 + 9 }}"}
+"""
+
+
+def test_several_images_are_written_in_one_boot_by_a_pipeline_and_by_hand(
+    tmp_path: Path, device: Path, served: Exporter
+) -> None:
+    (tmp_path / "small.img").write_bytes(b"the other")
+    (tmp_path / "p.yaml").write_text(SEVERAL)
+    with loop(tmp_path / "second", 1 << 20) as other:
+        bundle(tmp_path, device, targets=f"{{disk: {device}, other: {other}}}")
+        done = run(tmp_path / "p.yaml", tmp_path, exporters=[served.unix])
+        assert done.outcome == "passed", done.of("step.finished")
+        assert content(device) == IMAGE
+        assert other.read_bytes()[:9] == b"the other"
+        told = [event["message"] for event in done.of("device.log")]
+        assert len([line for line in told if line == "U-Boot is at its prompt"]) == 1
+        (tmp_path / "small.img").write_bytes(b"another 1")
+        words = ("device", "-e", served.unix, "flasher", "flash", "-t", "other:small.img", "-t", "disk:small.img")
+        by_hand = Desk(tmp_path).flow(*words)
+        assert by_hand.returncode == 0, by_hand.stderr
+        assert (
+            by_hand.stdout
+            == "9B flashed to flasher, other, 9B of it written\n9B flashed to flasher, disk, 9B of it written\n"
+        )
+        assert other.read_bytes()[:9] == content(device)[:9] == b"another 1"
+
+
+def test_a_shell_at_the_boot_loader_and_one_in_its_system(tmp_path: Path, device: Path, served: Exporter) -> None:
+    desk = Desk(tmp_path)
+    bench(tmp_path)
+    for word, ask, answer in (
+        ("bootloader-shell", "printenv nothing || echo at $?", "at 1"),
+        ("busybox-shell", "echo in $dhcp_addr", "in 127.0.0.1"),
+    ):
+        with desk.terminal("device", "-e", served.unix, "flasher", word) as terminal:
+            terminal.expect_exact("stop autoboot", timeout=60)
+            terminal.expect_exact("connected to serial; Ctrl-B three times leaves")
+            terminal.send(f"{ask}\r")
+            terminal.expect_exact(answer, timeout=10)
+            terminal.send("\x02" * 3)
+            terminal.expect_exact("left serial")
+    refused = desk.flow("device", "-e", served.unix, "flasher", "system-shell")
+    assert refused.returncode == 2
+    assert "a console needs a terminal" in refused.stderr
+
+
 @pytest.mark.peer
 def test_jumpstarters_command_line_flashes_too(tmp_path: Path, device: Path, served: Exporter) -> None:
     done = j(served.unix, "flasher", "flash", tmp_path / "board.img", within=60)

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import subprocess
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import anyio
@@ -15,6 +17,7 @@ from flowrunner.adapters.dbus import dbus_on
 from flowrunner.adapters.device import part
 from flowrunner.adapters.fabric import fabric_over
 from flowrunner.adapters.forward import tcp_port, udp_port, unix_socket
+from flowrunner.adapters.novnc import novnc_on
 from flowrunner.adapters.pexpect import pexpect_on
 from flowrunner.device import Device
 from flowrunner.errors import BenchError
@@ -106,6 +109,23 @@ async def test_doors_lead_to_networks(use: Use) -> None:
             async with far:
                 await far.send(b"polo")
                 assert await far.receive() == b"polo"
+
+    await use(work)
+
+
+async def test_a_screen_is_a_page_for_this_machine_as_long_as_the_block_lasts(
+    use: Use, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/vnc.html").write_text("<title>noVNC</title>")
+    monkeypatch.setenv("FLOW_NOVNC", str(tmp_path / "site"))
+
+    async def work(dut: Device) -> None:
+        async with novnc_on(part(dut, Network, "echo")) as url:
+            page = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=10).read())
+            assert page == b"<title>noVNC</title>"
+        with pytest.raises(urllib.error.URLError, match="refused"):
+            await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=10))
 
     await use(work)
 

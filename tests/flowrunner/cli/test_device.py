@@ -69,6 +69,9 @@ def test_power_is_switched_and_read(desk: Desk) -> None:
     assert desk.lamp.exists(), "power stays on behind a command"
     read = desk.device("power", "read", "--count", "2", "--json")
     assert [json.loads(each) for each in read.stdout.splitlines()] == [{"voltage": 5.0, "current": 0.1}] * 2
+    start = time.monotonic()
+    assert len(desk.device("power", "read", "-n", "3", "-i", "500ms").stdout.splitlines()) == 3
+    assert time.monotonic() - start >= 1
     assert desk.device("power", "cycle", "--off-for", "1ms").returncode == 0
     assert desk.device("power", "off").returncode == 0
     assert not desk.lamp.exists()

@@ -79,4 +79,8 @@ def test_members_of_a_role_with_a_count_are_devices_of_their_own(tmp_path: Path)
     assert done.outcome == "passed", done.finished.result
     (named,) = [event["message"] for event in done.events if event["event"] == "log"]
     assert sorted(named) == ["a", "b", "c"], "each has one of its own"
-    assert sorted(event["role"] for event in done.events if event["event"] == "released") == ["node1", "node2", "node3"]
+    assert sorted(event["role"] for event in done.events if event["event"] == "lease.released") == [
+        "node1",
+        "node2",
+        "node3",
+    ]

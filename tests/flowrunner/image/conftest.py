@@ -57,6 +57,8 @@ class Web:
     """A server: `files` by path, `redirects` from and to.
 
     It hangs up after `cut` bytes, waits for `stall` before, and without `head` answers no HEAD.
+    `shown` are the names that it was asked by, with what it was shown as `Authorization`; with `token` it wants that
+    from who asks for 127.0.0.1.
     """
 
     url: str = ""
@@ -64,8 +66,10 @@ class Web:
     redirects: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
     asked: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
     stall: threading.Event | None = None
     head: bool = True
+    token: bool = False
 
 
 @pytest.fixture
@@ -86,6 +90,10 @@ def web() -> Iterator[Web]:
 
         def _answer(self, *, body: bool) -> None:
             site.asked.append(f"{self.command} {self.path}")
+            site.shown.append(f"{self.headers['Host'].partition(':')[0]} {self.headers['Authorization']}")
+            if site.token and site.shown[-1] == "127.0.0.1 None":
+                self.send_error(401)
+                return
             if self.path in site.redirects:
                 self.send_response(302)
                 self.send_header("Location", site.redirects[self.path])

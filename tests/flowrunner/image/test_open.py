@@ -170,6 +170,43 @@ async def test_reads_where_asking_for_the_size_is_forbidden(web: Web) -> None:
         assert await content(opened) == b"hello"
 
 
+async def test_a_token_is_shown_to_the_server_that_has_the_image_and_to_no_other(web: Web) -> None:
+    web.token, elsewhere = True, web.url.replace("127.0.0.1", "localhost")
+    web.files["/disk.img"] = b"hello"
+    web.redirects["/moved"] = f"{elsewhere}/disk.img"
+    with pytest.raises(BenchError, match="the server does not let us read image") as error:
+        async with open_image(f"{web.url}/disk.img", base=Path("/"), bmap="none"):
+            pass
+    assert error.value.help == "set token, if it wants one"
+    for path, bmap in (("/disk.img", "auto"), ("/moved", "none"), ("/disk.img", f"{elsewhere}/disk.bmap")):
+        web.shown.clear()
+        try:
+            async with open_image(f"{web.url}{path}", base=Path("/"), token="t0.k-n==", bmap=bmap) as opened:
+                assert await content(opened) == b"hello"
+        except BenchError as missing:
+            assert missing.what.startswith("there is no block map")
+        shown = set(web.shown)
+        assert "127.0.0.1 Bearer t0.k-n==" in shown
+        assert shown <= {"127.0.0.1 Bearer t0.k-n==", "localhost None"}
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "why"),
+    [
+        ("http://127.0.0.1:1/x", "a\r\nX: y", "it has characters that a token cannot have, or is empty"),
+        ("http://127.0.0.1:1/x", "", "it has characters that a token cannot have, or is empty"),
+        ("s3://bucket/x", "token", "s3 has logins of its own"),
+        ("disk.img", "token", "it is no web server's"),
+    ],
+)
+async def test_a_token_that_makes_no_sense_is_refused_and_not_shown(url: str, token: str, why: str) -> None:
+    with pytest.raises(BenchError) as error:
+        async with open_image(url, base=Path("/"), token=token, bmap="none"):
+            pass
+    assert error.value.what == f"image '{url}' cannot be read with this token: {why}"
+    assert error.value.blame == "config"
+
+
 @pytest.mark.parametrize(
     ("url", "blame", "what"),
     [

@@ -64,6 +64,10 @@ class Lamps(Interface):
     @abstractmethod
     async def show(self, picture: Image) -> int: ...
 
+    @call
+    @abstractmethod
+    async def show_all(self, pictures: Mapping[str, Image]) -> list[str]: ...
+
     @stream
     @abstractmethod
     def wire(self) -> AbstractAsyncContextManager[ByteStream]: ...
@@ -88,6 +92,9 @@ class Panel(Lamps, Power):
 
     async def show(self, picture: Image) -> int:
         return sum([extent.length async for extent in picture.extents()])
+
+    async def show_all(self, pictures: Mapping[str, Image]) -> list[str]:
+        return [f"{name} {await self.show(picture)}" for name, picture in pictures.items()]
 
     @asynccontextmanager
     async def wire(self) -> AsyncIterator[ByteStream]:
@@ -132,13 +139,15 @@ async def test_calls_without_a_contract_go_by_their_own_names() -> None:
     panel = Panel()
     found = offering(panel)
     assert found.client_class == FACADES[Power].client_class
-    assert set(found.unary) == {"on", "off", "light", "show"}
+    assert set(found.unary) == {"on", "off", "light", "show", "show_all"}
     assert set(found.iterators) == {"read", "blink"}
     assert set(found.streams) == {"wire"}
     assert await found.unary["light"]("red") == "red 10"
     assert await found.unary["light"]("red", 5.0) == "red 5"
     assert [n async for n in found.iterators["blink"](3.0)] == [0, 1, 2]
     assert await found.unary["show"]({"kind": "client_stream", "uuid": "1"}) == 8
+    handles = {name: {"kind": "client_stream", "uuid": name} for name in ("left", "right")}
+    assert await found.unary["show_all"](handles) == ["left 8", "right 8"]
     async with found.streams["wire"]() as wire:
         assert wire == "the wire"
     for wrong in ((), ("red", 1, 2), ("red", "bright"), (3,)):
@@ -146,6 +155,8 @@ async def test_calls_without_a_contract_go_by_their_own_names() -> None:
             await found.unary["light"](*wrong)
     with pytest.raises(ValueError, match="given as a handle"):
         await found.unary["show"]("image.bin")
+    with pytest.raises(ValueError, match="given as a handle"):
+        await found.unary["show_all"](["image.bin"])
 
 
 async def test_a_contract_has_the_first_word() -> None:
