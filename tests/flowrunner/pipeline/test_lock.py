@@ -63,6 +63,6 @@ def _agreeing(lock: Lock, pins: dict[str, str]) -> Lock:
 
 def test_a_lock_that_cannot_be_written_leaves_what_is_there(tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()
-    with pytest.raises(BenchError, match="flow.lock could not be written: Is a directory"):
+    with pytest.raises(BenchError, match=r"flow\.lock could not be written: Is a directory"):
         Lock(lock=1).write(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [NAME], "nothing is left behind"
