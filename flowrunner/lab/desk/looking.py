@@ -21,7 +21,10 @@ from flowrunner.lab.flock import lock_folder
 from flowrunner.lab.locks import Blocked, Held, Locks
 
 PAUSE = 0.1
-"""Seconds between two looks at a log, and at who has the bench."""
+"""Seconds between two looks at a log."""
+
+LOOKS = 10
+"""Looks at a log before one at who has the bench, which keeps others from theirs for a moment."""
 
 RECENT = 16 * 1024
 """Bytes of the past with which one who begins to watch is given a start."""
@@ -46,7 +49,7 @@ async def lookout(
         if not told:
             told = True
             waiting(Blocked(device.name, "", 1))
-        await anyio.sleep(PAUSE)
+        await anyio.sleep(LOOKS * PAUSE)
     if not held.facts.get("folder"):
         what = f"'{exporter.name}' cannot be watched: it is in use by {held.facts.get('owner')}, which keeps no log"
         raise BenchError(what, blame="config", help="a bench of 'flow exporter run' can be watched whoever has it")
@@ -93,7 +96,7 @@ class _LoggedConsole(Console):
         while (path := self._log()) is None:
             if not await self._alive():
                 raise BenchError(f"the run had ended before '{self._part}' was opened", blame="infra")
-            await anyio.sleep(PAUSE)
+            await anyio.sleep(LOOKS * PAUSE)
         try:
             handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
@@ -122,13 +125,16 @@ class _Growing:
         self._alive = alive
 
     async def receive(self) -> bytes:
-        while True:
+        alive = True
+        while alive:
+            for _ in range(LOOKS):
+                if data := os.read(self._handle, PIECE):
+                    return data
+                await anyio.sleep(PAUSE)
             alive = await self._alive()
-            if data := os.read(self._handle, PIECE):
-                return data
-            if not alive:
-                raise anyio.EndOfStream
-            await anyio.sleep(PAUSE)
+        if data := os.read(self._handle, PIECE):
+            return data
+        raise anyio.EndOfStream
 
     async def send(self, data: bytes, /) -> None:
         raise BenchError("this console is only watched", blame="config")

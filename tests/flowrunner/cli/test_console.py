@@ -19,6 +19,7 @@ import pytest
 
 from flowrunner.commands.terminal import raw_terminal
 from tests.support.hands import FLOW, Desk, line, slow
+from tests.support.machines import echo_disk
 
 BENCH = """
 metadata: {{name: lamp}}
@@ -305,3 +306,83 @@ def test_a_bench_here_that_keeps_no_log_cannot_be_watched(tmp_path: Path) -> Non
         assert refused.returncode == 3
         assert "in use by" in refused.stderr and "keeps no log" in refused.stderr
         assert "flow exporter run" in refused.stderr
+
+
+@slow
+def test_in_a_shell_one_window_has_the_console_and_another_watches_it(desk: Desk) -> None:
+    words = f"{FLOW[0]} -m flowrunner device console"
+    with desk.terminal("shell", "-e", desk.socket, "--", "sh") as shell:
+        shell.sendline(f"{words} pipe </dev/zero >/dev/null 2>&1 & {words} pipe --watch | head -c 5; echo '<end>'")
+        shell.expect_exact("ready")
+        shell.expect_exact("<end>")
+        shell.sendline("kill %1; wait; exit 5")
+        assert status(shell) == 5
+
+
+@slow
+def test_a_serial_port_is_watched_without_taking_a_byte_from_who_reads_it(tmp_path: Path) -> None:
+    """The port is a pty of socat; a second program that opened it would take a part of what comes."""
+    port = tmp_path / "tty"
+    board = subprocess.Popen(["socat", f"PTY,link={port},raw,echo=0,wait-slave", "EXEC:'seq 1 20000'"])
+    desk = Desk(
+        tmp_path,
+        f"export:\n  console: {{{{type: console.serial, config: {{{{url: {port}, check_present: false}}}}}}}}\n",
+    )
+    try:
+        with desk.exporter():
+            watcher = desk.start("device", "-e", desk.socket, "pipe", "--watch", "-o", "seen")
+            assert line(watcher, error=True) == "waiting until somebody uses it\n"
+            first = desk.device("pipe", "-o", "had", "--no-input", "--timeout", "10s")
+            assert first.returncode in (0, 3), first.stderr
+            out, err = watcher.communicate(timeout=30)
+            assert (watcher.returncode, out, err) == (0, "", "nobody uses console any more\n")
+    finally:
+        board.kill()
+        board.wait()
+    numbers = "".join(f"{n}\n" for n in range(1, 20001))
+    assert (tmp_path / "had").read_text().replace("\r", "") == numbers
+    assert (tmp_path / "seen").read_text().replace("\r", "") == numbers
+
+
+MACHINE = """
+export:
+  board: {{type: machine.qemu, config: {{accel: tcg, mem: 32MiB, smp: 1, network: false}}}}
+"""
+BOOT = """
+flow: 1
+name: boot
+devices: {dut: board=any}
+steps:
+  - flash: FOLDER/disk.img
+  - power: on
+  - expect: {prompt: "ready> ", within: 60s}
+  - run: touch FOLDER/up; until test -e FOLDER/go; do sleep 0.02; done
+  - send: marco
+  - expect: {pattern: marco, within: 60s}
+"""
+
+
+@slow
+def test_a_virtual_machine_is_watched_while_it_is_tested(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, MACHINE)
+    (tmp_path / "disk.img").write_bytes(echo_disk())
+    (tmp_path / "p.yaml").write_text(BOOT.replace("FOLDER", str(tmp_path)))
+    with desk.exporter():
+        run = desk.start("run", "p.yaml", "-e", desk.socket)
+        try:
+            with desk.terminal(
+                "device", "-e", desk.socket, "console", "console", "--watch", "--record", "it.cast"
+            ) as seen:
+                seen.expect_exact("watching console")
+                seen.expect_exact("ready> ", timeout=90)
+                (tmp_path / "go").touch()
+                seen.expect_exact("marco")
+                seen.expect_exact("nobody uses console any more")
+                assert status(seen) == 0
+            out, err = run.communicate(timeout=60)
+            assert run.returncode == 0, (out, err)
+        finally:
+            run.kill()
+            run.communicate()
+    events = [json.loads(each) for each in (tmp_path / "it.cast").read_text().splitlines()[1:]]
+    assert "ready> marco" in "".join(text for _, _, text in events)
