@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from flowrunner.commands.board import board_shell
 from flowrunner.commands.command import Command, of_method
+from flowrunner.commands.console import console_command
 from flowrunner.commands.forward import forward_tcp_command, forward_udp_command, forward_unix_command
 from flowrunner.commands.method import methods
+from flowrunner.commands.pipe import pipe_command
 from flowrunner.commands.screen import open_command
 from flowrunner.commands.shell import shell_command
 from flowrunner.commands.ssh import ssh_commands, ssh_word
 from flowrunner.commands.storage import dump_command, flash_command
-from flowrunner.commands.streams import console_command, pipe_command
 from flowrunner.device import Device
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.network import Network
@@ -39,7 +40,7 @@ def commands(node: Device) -> dict[str, Command]:
         found |= ssh_commands()
         del found["execute"]  # what `run` does, for programs
     elif any(method.kind == "stream" for method in methods(node).values()):
-        found["pipe"] = pipe_command()
+        found["pipe"] = pipe_command(watched=node.offers(Console))
     if node.offers(Network, Screen):
         doors = (forward_tcp_command(), forward_unix_command())
         found |= {door.word: door for door in doors}
