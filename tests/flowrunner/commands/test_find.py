@@ -115,7 +115,9 @@ def test_a_part_that_is_named_like_an_interface_comes_first() -> None:
 
 def test_spellings_of_jumpstarter_are_understood() -> None:
     assert said("uart", "start-console", "-h").startswith("Usage: flow device board.uart start-console")
-    assert said("disk", "write-local-file", "-h").startswith("Usage: flow device disk write-local-file [OPTIONS] [FILE]")
+    assert said("disk", "write-local-file", "-h").startswith(
+        "Usage: flow device disk write-local-file [OPTIONS] [FILE]"
+    )
     assert said("disk", "read_local_file", "-h").startswith("Usage: flow device disk read-local-file [OPTIONS] FILE")
     assert not isinstance(prepare(BOARD, ["power", "cycle", "--wait", "0"]), str)
     assert not isinstance(prepare(BOARD, ["power", "cycle", "-w", "0"]), str)
