@@ -314,8 +314,9 @@ def test_a_bench_here_that_keeps_no_log_cannot_be_watched(tmp_path: Path) -> Non
 def test_in_a_shell_one_window_has_the_console_and_another_watches_it(desk: Desk) -> None:
     words = f"{FLOW[0]} -m flowrunner device console"
     with desk.terminal("shell", "-e", desk.socket, "--", "sh") as shell:
-        shell.sendline(f"{words} pipe </dev/zero >/dev/null 2>&1 & {words} pipe --watch | head -c 5; echo '<end>'")
-        shell.expect_exact("ready")
+        often = "while :; do echo ti''ck; sleep 0.1; done"
+        shell.sendline(f"({often}) | {words} pipe >/dev/null 2>&1 & {words} pipe --watch | head -c 50; echo '<e''nd>'")
+        shell.expect_exact("tick")
         shell.expect_exact("<end>")
         shell.sendline("kill %1; wait; exit 5")
         assert status(shell) == 5
