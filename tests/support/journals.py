@@ -47,7 +47,7 @@ def _without(event: Event, *, exact: bool) -> dict[str, Any]:
     dropped = MOMENTS | {"n"}
     if event["event"] == "run.started":
         dropped |= OF_THE_RUN
-    elif event["event"] == "lease.acquired":
+    elif event["event"] in {"lease.acquired", "console.opened"}:
         dropped |= WAY
     elif event["event"] == "console.closed":
         dropped |= {"bytes"}

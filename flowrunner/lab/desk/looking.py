@@ -52,7 +52,8 @@ async def lookout(
         await anyio.sleep(LOOKS * PAUSE)
     if not held.facts.get("folder"):
         what = f"'{exporter.name}' cannot be watched: it is in use by {held.facts.get('owner')}, which keeps no log"
-        raise BenchError(what, blame="config", help="a bench of 'flow exporter run' can be watched whoever has it")
+        advice = "serve it with 'flow exporter run' and say that address with --exporter: there all can be watched"
+        raise BenchError(what, blame="config", help=advice)
     return _with_logs(device, held.facts, lambda: _still(locks, exporter, held))
 
 

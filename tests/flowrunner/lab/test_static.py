@@ -191,6 +191,7 @@ async def test_others_can_see_who_has_it(lab: Make, events: list[str], tmp_path:
         assert json.loads(json.dumps(facts)) == {
             "exporter": "desk", "identity": f"{tmp_path}/lab.yaml#desk", "role": "dut", "lease": leases["dut"].name,
             "owner": str(ME), "run": "7f3a", "pipeline": "boot.yaml", "user": "alice", "pid": 12,
+            "folder": "",
         }  # fmt: skip
 
 
