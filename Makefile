@@ -19,7 +19,7 @@ VNC    := Xtigervnc:tigervnc-standalone-server tigervncpasswd:tigervnc-tools xte
 NETBOOT := dnsmasq:dnsmasq-base ip:iproute2 setpriv:util-linux qemu-system-x86_64:qemu-system-x86
 REGISTRY := docker-registry:docker-registry htpasswd:apache2-utils
 GUEST  := mke2fs:e2fsprogs cpio:cpio zstd:zstd xz:xz-utils
-TOOLS  := bmaptool:bmap-tools socat:socat git:git chromium:chromium npm:npm node:nodejs losetup:mount \
+TOOLS  := bmaptool:bmap-tools socat:socat ser2net:ser2net flock:util-linux git:git chromium:chromium npm:npm node:nodejs losetup:mount \
           dbus-daemon:dbus-daemon busctl:systemd openssl:openssl ip:iproute2 curl:curl wget:wget tftp:tftp-hpa \
           atftp:atftp bzip2:bzip2 /usr/sbin/sshd:openssh-server ssh:openssh-client /usr/lib/ipxe/qemu/efi-virtio.rom:ipxe-qemu /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import distribution, entry_points
 from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import MappingProxyType
@@ -57,6 +57,14 @@ def _walk(package: str, root: str, prefix: str, found: dict[str, str]) -> None:
         else:
             parts = name.removeprefix(f"{root}.").split(".")
             found[prefix + ".".join(part.removesuffix("_") for part in parts)] = name
+
+
+def versions(group: Group, modules: Iterable[str]) -> dict[str, str]:
+    """The versions of the packages that `modules` come from, by the packages' names."""
+    roots = {module.partition(".")[0] for module in modules}
+    others = {e.value.partition(".")[0]: e.dist for e in entry_points(group=group) if e.value != BUILTIN[group]}
+    dists = (others.get(root) or distribution("flowrunner") for root in roots)
+    return dict(sorted((dist.name, dist.version) for dist in dists))
 
 
 def load(group: Group, base: type[T], name: str) -> type[T]:

@@ -31,7 +31,8 @@ class Step(Model, ABC):
     `interfaces` are those that the device must offer, one of them is enough; empty means that no device is needed.
     `lasting` says that what it does to a device is still there after a power cycle: `flow resume` does not repeat it.
     `outside` says that it works on more than drivers and consoles (files, processes, servers, whole images): a replay
-    does not do that again, but takes over how it ended.
+    does not do that again, but takes over how it ended. `pinned` names the field for a file from elsewhere and the one
+    for the digest that it must have: `flow lock` writes that down.
     """
 
     shorthand: ClassVar[str | None] = None
@@ -39,6 +40,7 @@ class Step(Model, ABC):
     interfaces: ClassVar[tuple[type[Interface], ...]] = ()
     lasting: ClassVar[bool] = False
     outside: ClassVar[bool] = False
+    pinned: ClassVar[tuple[str, str] | None] = None
 
     @abstractmethod
     async def run(self, context: Context) -> Outputs | None:

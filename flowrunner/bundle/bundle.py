@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 
-from flowrunner.bundle.cache import cached, default_cache
 from flowrunner.bundle.manifest import NAME, Loaded, Manifest, load_manifest
 from flowrunner.errors import BenchError, near
+from flowrunner.registry.cache import cached
 from flowrunner.registry.reference import Access, Reference
+
+KIND = "application/vnd.jumpstarter.flasher-bundle.v1"
+"""The media type of a bundle in a registry."""
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.zst")
 
@@ -69,6 +74,11 @@ class Bundle:
         return (chosen and chosen.bootcmd) or spec.bootcmd
 
 
+def default_cache() -> Path:
+    """`$XDG_CACHE_HOME/flowrunner/bundles`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flowrunner" / "bundles"
+
+
 async def open_bundle(
     text: str, *, base: Path, access: Access | None = None, cache: Path | None = None, manifest: str = NAME,
     refresh: bool = False,
@@ -91,7 +101,8 @@ async def open_bundle(
         raise BenchError(f"there is no bundle '{path}'", blame="config", help="it is a folder or a tar")
     else:
         reference = Reference.parse(text)
-        folder, digest = await cached(reference, access or Access.found(), cache or default_cache(), refresh=refresh)
+        pull = partial(cached, reference, access or Access.found(), cache or default_cache(), noun="bundle")
+        folder, digest = await anyio.to_thread.run_sync(partial(pull, refresh=refresh))
     return Bundle(folder, await anyio.to_thread.run_sync(_manifest, folder, manifest, text), text, digest)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +10,9 @@ import anyio
 import anyio.to_thread
 import typer
 
-from flowrunner.bundle.bundle import Bundle, open_bundle
+from flowrunner.bundle.bundle import KIND, Bundle, open_bundle
 from flowrunner.cli.common import reporting
+from flowrunner.cli.registries import Cacert, Insecure, Username, access_of, pushed
 from flowrunner.model import Size
 from flowrunner.registry.reference import Access, Reference
 
@@ -26,9 +25,6 @@ Target = Annotated[
     str, typer.Argument(metavar="REFERENCE", help="Where, such as registry.example.com/flashers/board:1.0")
 ]
 Folder = Annotated[Path, typer.Argument(help="A folder with a manifest.yaml", exists=True, file_okay=False)]
-Username = Annotated[str | None, typer.Option(help="Who we are at the registry", envvar="OCI_USERNAME")]
-Insecure = Annotated[bool, typer.Option("--insecure", help="Ask the registry over HTTP")]
-Cacert = Annotated[Path | None, typer.Option(help="The certificates that the registry is trusted by", exists=True)]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Fetch it anew, also when it is in the cache")]
 
 
@@ -36,7 +32,7 @@ Refresh = Annotated[bool, typer.Option("--refresh", help="Fetch it anew, also wh
 def check(name: Name, username: Username = None, insecure: Insecure = False, cacert: Cacert = None) -> None:
     """Look whether a bundle is complete, and say what it can do. The password comes from OCI_PASSWORD."""
     with reporting():
-        _tell(_opened(name, _access(username, insecure, cacert)))
+        _tell(_opened(name, access_of(username, insecure, cacert)))
 
 
 @bundle.command()
@@ -45,7 +41,7 @@ def pull(
 ) -> None:
     """Fetch a bundle into the cache, where flashers find it. The password comes from OCI_PASSWORD."""
     with reporting():
-        found = _opened(name, _access(username, insecure, cacert), refresh=refresh)
+        found = _opened(name, access_of(username, insecure, cacert), refresh=refresh)
         typer.echo(f"{found.digest or 'no digest'}\n{found.folder}")
 
 
@@ -55,17 +51,9 @@ def push(
 ) -> None:
     """Push a folder to a registry, and print how it is pinned. The password comes from OCI_PASSWORD."""
     with reporting():
-        target, access = Reference.parse(reference), _access(username, insecure, cacert)
+        target, access = Reference.parse(reference), access_of(username, insecure, cacert)
         _opened(str(folder.resolve()), access)
-        from flowrunner.bundle.registry import Registry  # oras takes 0.2 s to import
-
-        with Registry(target, access) as registry:
-            typer.echo(f"{target.repository}@{registry.push(folder)}")
-
-
-def _access(username: str | None, insecure: bool, cacert: Path | None) -> Access:
-    found = Access(username, os.environ.get("OCI_PASSWORD")) if username else Access.found()
-    return replace(found, insecure=insecure or None, cacert=str(cacert) if cacert else None)
+        typer.echo(pushed(folder, target, access, noun="bundle", kind=KIND))
 
 
 def _opened(name: str, access: Access, *, refresh: bool = False) -> Bundle:

@@ -12,6 +12,7 @@ from flowrunner.cli.common import (
     EXIT_USAGE,
     Format,
     FormatOption,
+    Frozen,
     Inputs,
     InputsFile,
     SecretsFile,
@@ -29,6 +30,7 @@ def check(
     input: Inputs = None,
     inputs_file: InputsFile = None,
     secrets_file: SecretsFile = None,
+    frozen: Frozen = False,
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Check pipelines without touching a device: names, types, units, expressions, all errors at once."""
@@ -40,7 +42,7 @@ def check(
             try:
                 compiled = compile(
                     path, inputs=inputs, inputs_file=inputs_file, environment=os.environ, secrets_file=secrets_file,
-                    complete=False,
+                    complete=False, frozen=frozen,
                 )  # fmt: skip
             except PipelineErrors as found:
                 errors += found.errors

@@ -35,6 +35,7 @@ PASSPHRASE = re.compile(r"""(?:(?<=passphrase: )|(?<=password: ))(?!["']?\$\{\{)
 PipelineFile = Annotated[Path, typer.Argument(help="The pipeline's file", show_default=False)]
 Inputs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="Set an input")]
 InputsFile = Annotated[Path | None, typer.Option("--inputs-file", help="A YAML file of inputs", exists=True)]
+Frozen = Annotated[bool, typer.Option("--frozen", help="Refuse what is not as flow.lock says", envvar="FLOW_FROZEN")]
 SecretsFile = Annotated[Path | None, typer.Option("--secrets-file", help="A YAML file of secrets", exists=True)]
 LabOption = Annotated[str | None, typer.Option("--lab", help="The lab's file [env: FLOW_LAB]")]
 Exporters = Annotated[

@@ -39,17 +39,18 @@ Display = Callable[..., AbstractContextManager[Listener]]
 def options(
     bench: StaticLab, *, fsync: bool, update_snapshots: bool = False, record: bool = True, part: Chosen | None = None,
     steps: Selection | None = None, left_out: Mapping[str, str] | None = None, ci: bool = False,
+    images: Mapping[str, str] | None = None,
 ) -> Options:  # fmt: skip
     """How a run of this process on `bench` is done; `left_out` are the paths that `steps` leaves out, with why."""
     return Options(
         update_snapshots=update_snapshots, ci=ci, fsync=fsync, environment=dict(os.environ), hidden=bench.secrets,
-        facts=_facts(bench, steps), left_out=left_out or {}, turn=Turns(partial(lock_folder, os.environ)), chosen=part,
-        witness=Recorder() if record else None,
+        facts=_facts(bench, steps, frozen=images is not None), left_out=left_out or {}, images=images, chosen=part,
+        turn=Turns(partial(lock_folder, os.environ)), witness=Recorder() if record else None,
     )  # fmt: skip
 
 
-def _facts(bench: StaticLab, steps: Selection | None) -> dict[str, Any]:
-    partial = {"partial": str(steps)} if steps else {}
+def _facts(bench: StaticLab, steps: Selection | None, *, frozen: bool) -> dict[str, Any]:
+    partial = ({"partial": str(steps)} if steps else {}) | ({"frozen": True} if frozen else {})
     return {
         **partial,
         "argv": argv(sys.argv), "host": socket.gethostname(), "user": os.environ.get("USER", str(os.getuid())),

@@ -48,12 +48,15 @@ def resume(
         folder = resolve_run(run, runs)
         facts = facts_of(folder)
         given = inputs_of(facts)
-        compiled = compile(pipeline_of(facts), inputs=given, environment=os.environ, secrets_file=secrets_file)
+        compiled = compile(
+            pipeline_of(facts), inputs=given, environment=os.environ, secrets_file=secrets_file,
+            frozen=bool(facts.get("frozen")),
+        )  # fmt: skip
         said = access(tls_ca, tls_pin, tls_server_name, insecure, passphrase_file, passphrase)
         bench = lab_of(facts, lab, exporter, said)
         anyio.run(bench.look, tuple(compiled.plan.requests()))
         past = anyio.run(partial(resume_run, folder, compiled.plan, bench, force=force))
-        how = options(bench, fsync=fsync, record=False, ci=bool(os.environ.get("CI")))
+        how = options(bench, fsync=fsync, record=False, ci=bool(os.environ.get("CI")), images=compiled.images)
         runner = Runner(compiled.plan, compiled.secrets, bench, folder.parent, how, past)
         show = partial(display, plain=plain, console=console)
         finished, unwritten = anyio.run(execute, runner, bench, compiled.plan, show)

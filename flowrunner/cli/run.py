@@ -15,6 +15,7 @@ from flowrunner.cli.common import (
     Exporters,
     Format,
     FormatOption,
+    Frozen,
     Inputs,
     InputsFile,
     LabOption,
@@ -42,6 +43,7 @@ def run(
     input: Inputs = None,
     inputs_file: InputsFile = None,
     secrets_file: SecretsFile = None,
+    frozen: Frozen = False,
     lab: LabOption = None,
     exporter: Exporters = None,
     tls_ca: Authority = None,
@@ -81,8 +83,9 @@ def run(
     around = surroundings(ci, os.environ)
     with reporting(format):
         compiled = compile(
-            pipeline, inputs=pairs(input), inputs_file=inputs_file, environment=os.environ, secrets_file=secrets_file
-        )
+            pipeline, inputs=pairs(input), inputs_file=inputs_file, environment=os.environ, secrets_file=secrets_file,
+            frozen=frozen,
+        )  # fmt: skip
         for warning in compiled.warnings:
             typer.echo(f"warning: {warning}", err=True)
         plan, steps, left_out = selected(compiled.plan, begin, only or (), tags, skip_tags)
@@ -92,7 +95,7 @@ def run(
         bench = discover(pipeline, lab=lab, exporters=exporter or (), environment=os.environ, access=said)
         how = partial(
             options, bench, fsync=fsync, update_snapshots=update_snapshots, record=record, part=part, steps=steps,
-            left_out=left_out, ci=bool(around.get("CI")),
+            left_out=left_out, ci=bool(around.get("CI")), images=compiled.images,
         )  # fmt: skip
 
         def runner() -> Runner:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from flowrunner.commands.board import board_shell
 from flowrunner.commands.command import Command, of_method
+from flowrunner.commands.dump import dump_command
 from flowrunner.commands.forward import forward_tcp_command, forward_udp_command, forward_unix_command
 from flowrunner.commands.method import methods
 from flowrunner.commands.screen import open_command
 from flowrunner.commands.shell import shell_command
 from flowrunner.commands.ssh import ssh_commands, ssh_word
-from flowrunner.commands.storage import dump_command, flash_command
+from flowrunner.commands.storage import flash_command
 from flowrunner.commands.streams import console_command, pipe_command
 from flowrunner.device import Device
 from flowrunner.interfaces.console import Console
@@ -18,6 +19,9 @@ from flowrunner.interfaces.screen import Screen
 from flowrunner.interfaces.shell import Shell
 from flowrunner.interfaces.ssh import Ssh
 from flowrunner.interfaces.storage import BoardFlasher, Flasher
+
+LOCAL_FILE = {"write-local-file": flash_command, "read-local-file": dump_command}
+"""As Jumpstarter writes them."""
 
 
 def commands(node: Device) -> dict[str, Command]:
@@ -58,6 +62,8 @@ def command(node: Device, word: str) -> Command | None:
         return console_command(spelled)  # as Jumpstarter writes it
     if found is None and spelled == "busybox-shell" and node.offers(BoardFlasher):
         return board_shell("system")  # as Jumpstarter writes it
+    if found is None and spelled in LOCAL_FILE and node.offers(Flasher):
+        return LOCAL_FILE[spelled](spelled)
     if found is None and node.offers(Shell):
         return shell_command(word)
     if found is None and node.offers(Ssh):

@@ -85,6 +85,8 @@ class Link:
         """
         with anyio.move_on_after(PATIENCE):
             await self._up.wait()
+            while self.stream is None:  # it was lost while this task waited for its turn
+                await self._up.wait()
         if self.stream is None:
             raise self._log.gone or self._error("is not connected, so nothing can be sent to it", None)
         pieces = [data[i : i + 1] for i in range(len(data))] if delay > 0 else [data]

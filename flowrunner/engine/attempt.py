@@ -8,6 +8,7 @@ from typing import Any
 
 from flowrunner.engine.context import StepContext, StopRun
 from flowrunner.engine.halt import Limit
+from flowrunner.engine.locked import as_locked
 from flowrunner.engine.names import build, seconds
 from flowrunner.engine.result import PASSED, Result, of_error
 from flowrunner.engine.site import Site
@@ -31,7 +32,7 @@ async def attempt_step(
     if asked:
         return stopped(asked, path)
     try:
-        step = build(node, site.frame)
+        step = as_locked(build(node, site.frame), node, run.options.images)
         idle = Idle(seconds(node.idle_timeout, site.frame))
     except FlowrunnerError as error:
         return of_error(error, kind=node.kind, path=path, where=node.where)

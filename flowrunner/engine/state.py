@@ -37,7 +37,8 @@ class Options:
 
     `left_out` are the paths in the plan of nodes that do not run, with the reason. `turn` keeps concurrency groups
     apart from those of other runs; without it only those of this run count. `witness` sees all that the run asks of the
-    world. With `chosen` only a part of the jobs is run.
+    world. With `chosen` only a part of the jobs is run. With `images` the run is frozen: they are the digests of those
+    from elsewhere.
     """
 
     update_snapshots: bool = False
@@ -50,6 +51,7 @@ class Options:
     left_out: Mapping[str, str] = field(default_factory=dict)
     witness: Witness | None = None
     chosen: Chosen | None = None
+    images: Mapping[str, str] | None = None
 
 
 @dataclass(slots=True, kw_only=True)

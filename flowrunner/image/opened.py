@@ -33,7 +33,8 @@ class OpenImage(Image):
     """An image that `open_image` found. It can be read once: by `extents`, or in a thread by `pieces`.
 
     `digest` is that of the file as it is stored; it is known at the end, when all of the file was read for it: always
-    for a packed or remote image, otherwise only with a `checksum`. `fingerprint`, set before, takes in the content.
+    for a packed or remote image, otherwise only with a `checksum`, the digest that is asked for. `fingerprint`, set
+    before, takes in the content.
     """
 
     def __init__(
@@ -46,12 +47,12 @@ class OpenImage(Image):
         """
         self.name = source.name
         self.size = source.size if codec is None else None
+        self.checksum = checksum
         self.digest: str | None = None
         self.fingerprint: Fingerprint | None = None
         self._source = source
         self._codec = codec
         self._blockmap = blockmap
-        self._checksum = checksum
         self._stop = stop
         self._reading: Generator[Piece, None, None] | None = None
         if source.size == 0 or not source.head:
@@ -116,15 +117,15 @@ class OpenImage(Image):
 
     @contextmanager
     def _beside(self, handle: int, size: int) -> Iterator[Future[Digest] | None]:
-        if self._checksum is None:
+        if self.checksum is None:
             yield None
             return
         with ThreadPoolExecutor(1) as pool:
-            yield pool.submit(Digest(self._checksum).of_file, handle, size, self._stop)
+            yield pool.submit(Digest(self.checksum).of_file, handle, size, self._stop)
 
     def _stream(self) -> Generator[Piece, None, None]:
         """A packed or remote image: reading and hashing in one thread, unpacking and looking at it in the next."""
-        digest = Digest(self._checksum)
+        digest = Digest(self.checksum)
         with closing(ahead(self._hashed(digest), self._stop, len)) as chunks:
             pieces = unpacked(self._source, chunks, self._codec) if self._codec else chunks
             ranges = self._blockmap.ranges() if self._blockmap else None

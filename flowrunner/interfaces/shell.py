@@ -31,7 +31,16 @@ class Shell(Interface):
 
     @call
     @abstractmethod
+    async def describe(self) -> dict[str, str]:
+        """What each of them is for; empty where that is not said."""
+
+    @call
+    @abstractmethod
     def call_method(
         self, method: str, arguments: Sequence[str] = (), env: Mapping[str, str] | None = None
     ) -> AsyncIterator[ShellOutput]:
-        """Run `method`; positional arguments are `$1..`, `env` is added to its environment."""
+        """Run `method`; positional arguments are `$1..`, `env` is added to its environment.
+
+        Raises:
+            BenchError: there is no such method, it cannot be started, or takes too long.
+        """

@@ -13,15 +13,20 @@ from flowrunner.pipeline.actions import SCOPE
 from flowrunner.pipeline.bind import leased_together
 from flowrunner.pipeline.encode import digest_of
 from flowrunner.pipeline.fit import Fitted
+from flowrunner.pipeline.frozen import hold, hold_images, lock_of
 from flowrunner.pipeline.git import Git
 from flowrunner.pipeline.here import Here
 from flowrunner.pipeline.ids import collect_ids
-from flowrunner.pipeline.include import Includes
+from flowrunner.pipeline.images import image_uses
+from flowrunner.pipeline.include import Fetch, Includes
 from flowrunner.pipeline.inputs import Given, Inputs, read_inputs
 from flowrunner.pipeline.jobs import compile_jobs
 from flowrunner.pipeline.language import PipelineKeys
 from flowrunner.pipeline.library import Library
+from flowrunner.pipeline.lock import Lock, locked
 from flowrunner.pipeline.names import Known
+from flowrunner.pipeline.oci import Oci
+from flowrunner.pipeline.pins import Pins
 from flowrunner.pipeline.place import Place
 from flowrunner.pipeline.plan import Plan, Scope
 from flowrunner.pipeline.problems import Problems
@@ -33,11 +38,16 @@ from flowrunner.source import Document, Mapping, load
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A plan, the values of its secrets, and what the author should know although nothing is wrong."""
+    """A plan, the values of its secrets, and what the author should know although nothing is wrong.
+
+    `found` is what a lock would say now, but for images; `images` is what its lock says of them, when it is frozen.
+    """
 
     plan: Plan
     secrets: dict[str, Secret]
+    found: Lock
     warnings: tuple[str, ...] = ()
+    images: Map[str, str] | None = None
 
 
 def compile(
@@ -48,16 +58,21 @@ def compile(
     environment: Map[str, str] | None = None,
     secrets_file: Path | None = None,
     complete: bool = True,
+    frozen: bool = False,
+    pins: Pins | None = None,
 ) -> Compiled:
     """Compile the pipeline in the file `path`.
 
     Inputs come from `inputs` (text as on a command line, or values), then `inputs_file`, then FLOW_INPUT_NAME in
     `environment`; secrets from `secrets_file`, then FLOW_SECRET_NAME. Without `complete` those that are required may be
-    missing, for a check of the file alone.
+    missing, for a check of the file alone. When it is `frozen`, everything must be as `flow.lock` says; otherwise
+    `pins` may say what the names of includes stand for.
 
     Raises:
         PipelineErrors: all that is wrong.
     """
+    held = locked(path) if frozen else None
+    pins = pins or Pins.of(path.parent, held.lock if held else None)
     document = load(path)
     problems = Problems()
     problems.sources[document.name] = document.text
@@ -67,10 +82,16 @@ def compile(
     assert root is not None
     found = read_inputs(problems, root.get("inputs"), given, path.parent, complete=complete)
     secrets, warnings = read_secrets(problems, root.get("secrets"), secrets_file, given.environment, complete=complete)
-    compiler = _Compiler(problems, document, root, path, given.environment)
+    compiler = _Compiler(problems, document, root, path, given.environment, pins)
     plan = compiler.compile(found, tuple(secrets), given.environment, complete=complete)
     problems.raise_all()
-    return Compiled(replace(plan, digest=digest_of(plan)), secrets, tuple(warnings))
+    lock = lock_of(plan, pins, compiler.digests)
+    if held:
+        hold(problems, held, lock)
+        hold_images(problems, held, image_uses(plan, given.environment))
+        problems.raise_all()
+    images = held.lock.images if held else None
+    return Compiled(replace(plan, digest=digest_of(plan)), secrets, lock, tuple(warnings), images)
 
 
 def _root(problems: Problems, document: Document) -> Mapping | None:
@@ -87,13 +108,14 @@ class _Compiler:
     """One pipeline on its way to a plan."""
 
     def __init__(
-        self, problems: Problems, document: Document, root: Mapping, path: Path, environment: Map[str, str]
-    ) -> None:
+        self, problems: Problems, document: Document, root: Mapping, path: Path, environment: Map[str, str],
+        pins: Pins,
+    ) -> None:  # fmt: skip
         self._problems = problems
         self._document = document
         self._root = root
         self._path = path
-        fetchers = {"git": Git(environment)}
+        fetchers: dict[str, Fetch] = {"git": Git(environment, pins), "oci": Oci(environment, pins)}
         self._includes = Includes(problems, compile_template, self._included, fetchers)
 
     def compile(self, inputs: Inputs, secrets: tuple[str, ...], environment: Map[str, str], *, complete: bool) -> Plan:
@@ -116,6 +138,11 @@ class _Compiler:
             sources=dict(self._problems.sources), includes=self._digests(),
             leases=leased_together(self._problems, scope, _fixed(inputs, environment)),
         )  # fmt: skip
+
+    @property
+    def digests(self) -> Map[Place, str]:
+        """The digest of each included file."""
+        return self._includes.digests
 
     def _scope(self, library: Library, inputs: Inputs, secrets: tuple[str, ...], environment: Map[str, str]) -> Scope:
         """The scope of the pipeline itself: with steps, or with jobs."""

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from flowrunner.errors import PipelineError, Span
 from flowrunner.pipeline.fit import Fitted
+from flowrunner.pipeline.pinned import Pinned
+from flowrunner.pipeline.pins import Pins
 from flowrunner.pipeline.place import Place
 from flowrunner.pipeline.reuse_keys import IncludeKeys
 
@@ -25,8 +27,6 @@ PATIENCE = 120.0
 COMMIT = re.compile("[0-9a-f]{40}")
 PROTOCOLS = "file:git:http:https:ssh"
 URL = re.compile(r"(file|git|https?|ssh)://\S+|[\w.-]+@[\w.-]+:\S+")
-
-
 REF = re.compile(r"[\w][\w./+@-]*")
 
 
@@ -42,10 +42,10 @@ class Git:
     A commit that is in the cache is not asked for again; a branch or a tag is asked for each time, for it may move.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], pins: Pins) -> None:
         """Keep repositories and files in the cache that `environment` names."""
         self._environment = environment
-        self._commits: dict[tuple[str, str], str] = {}
+        self._pins = pins
 
     def __call__(self, keys: Fitted[IncludeKeys]) -> Place:
         """The file that an include means.
@@ -61,19 +61,20 @@ class Git:
         if not REF.fullmatch(ref):
             advice = "it is the name of a tag or a branch, or a commit"
             raise PipelineError(f"'{ref}' is no ref", code="bad-value", where=keys.places[("ref",)], help=advice)
+        name = f"{_shown(url)}@{ref}"
+        found = self._pins.found.get(name) or self._pins.vendored(name, where) or self._had(url, ref, name, where)
+        self._pins.found[name] = found
+        return Place(found.files / path, os.path.normpath(path), f"{name}:", found.files, f"{_shown(url)}@{found.pin}:")
+
+    def _had(self, url: str, ref: str, name: str, where: Span) -> Pinned:
+        """The commit that is meant, from the cache or fetched into it."""
+        wanted = self._pins.locked(name, where) or ref
         folder = cache_folder(self._environment) / "git" / hashlib.sha256(url.encode()).hexdigest()[:32]
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone(folder / "lock"):
-            commit = self._commit(folder, url, ref, where)
-            files = self._files(folder, commit, url, where)
-        return Place(files / path, os.path.normpath(path), f"{_shown(url)}@{ref}:", files, f"{_shown(url)}@{commit}:")
-
-    def _commit(self, folder: Path, url: str, ref: str, where: Span) -> str:
-        known = self._commits.get((url, ref))
-        if known is None:
-            is_here = COMMIT.fullmatch(ref) and (folder / ref).is_dir()
-            known = self._commits[url, ref] = ref if is_here else self._fetched(folder, url, ref, where)
-        return known
+            is_here = COMMIT.fullmatch(wanted) and (folder / wanted).is_dir()
+            commit = wanted if is_here else self._fetched(folder, url, wanted, where)
+            return Pinned(commit, self._files(folder, commit, url, where))
 
     def _fetched(self, folder: Path, url: str, ref: str, where: Span) -> str:
         if not (folder / "repository").is_dir():

@@ -83,7 +83,7 @@ class Includes:
         if len(sources) != 1:
             what = f"{label} is {' and '.join(sources)} at once" if sources else f"{label} names no file"
             where = keys.places[(sources[1],)] if sources else key
-            self._problems.add(what, code="bad-value", where=where, help="give it one of file and git")
+            self._problems.add(what, code="bad-value", where=where, help="give it one of file, git, oci")
             return False
         wanted = {"file": (), "git": ("ref", "path"), "oci": ("path",)}[sources[0]]
         missing = [name for name in wanted if sources[0] == "git" and not keys.get(name)]
@@ -112,12 +112,8 @@ class Includes:
     def _place(self, keys: Fitted[IncludeKeys], around: Place, where: Span) -> Place:
         path = keys.get("file")
         if path is None:
-            kind = "git" if keys.get("git") else "oci"
-            if kind not in self._fetchers:
-                what = f"an include by {kind} is not part of this version yet"
-                raise PipelineError(what, code="not-yet", where=where, help="use file or git")
-            place = self._fetchers[kind](keys)
-            path = keys.get("path")
+            place = self._fetchers["git" if keys.get("git") else "oci"](keys)
+            path = place.path
         else:
             place = around.beside(path)
         if place.allowed():

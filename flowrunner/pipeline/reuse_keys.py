@@ -50,7 +50,7 @@ class IncludeKeys(Model):
     """With `git`: a tag, a branch or a commit."""
 
     path: str | None = Field(default=None, min_length=1)
-    """With `git` or `oci`: the file in there."""
+    """With `git` or `oci`: the file in there; an artifact of one file needs none."""
 
     oci: str | None = Field(default=None, min_length=1)
     """An artifact in a registry, such as `registry.example.com/flows/oem:1.4`."""

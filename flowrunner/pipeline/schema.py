@@ -99,12 +99,11 @@ def _include(definitions: Definitions) -> Schema:
     """A path, or where else the file is."""
     whole = definitions.add_fields(IncludeKeys)
     whole["properties"]["digest"]["pattern"] = "^sha256:[0-9a-f]{64}$"
-    del whole["properties"]["oci"]  # the compiler refuses it: not yet
-    places = ("file", "git")
+    places = ("file", "git", "oci")
     whole["if"] = {"propertyNames": {"enum": list(whole["properties"])}}
     whole["then"] = {
         "oneOf": [{"required": [key]} for key in places],
-        "errorMessage": "it needs one of file and git",
+        "errorMessage": "it needs one of file, git and oci",
     }
     definitions["pipeline.include"] = whole
     path = {"type": "string", "description": "The path of a file; it starts at the folder of this one."}

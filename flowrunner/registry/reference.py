@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -76,9 +77,9 @@ class Access:
     cacert: str | None = None
 
     @classmethod
-    def found(cls) -> Self:
+    def found(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """What `OCI_USERNAME` and `OCI_PASSWORD` say."""
-        return cls(os.environ.get("OCI_USERNAME"), os.environ.get("OCI_PASSWORD"))
+        return cls(environment.get("OCI_USERNAME"), environment.get("OCI_PASSWORD"))
 
     def plain(self, reference: Reference) -> bool:
         """Whether the registry is spoken to over HTTP."""

@@ -76,6 +76,7 @@ class Flash(Step):
     interfaces = (Flasher,)
     lasting = True
     outside = True
+    pinned = ("image", "checksum")
 
     image: str | None = None
     """A path or a URL."""

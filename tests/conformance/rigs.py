@@ -18,7 +18,7 @@ from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.power import Power
 from flowrunner.interfaces.storage import Flasher, StorageMux
 from flowrunner.plugins import load
-from tests.support import far_ends, netboard
+from tests.support import far_ends, netboard, ports
 from tests.support.loops import needs_root
 from tests.support.machines import BytesImage, echo_disk, read_until
 from tests.support.sshd import sshd
@@ -115,6 +115,7 @@ NETBOARD = {
     "tftp": Rig("tftp.server", lambda f: {"root_dir": f / "tftp", "host": netboard.HOST}),
     "http": Rig("http.server", lambda f: {"root_dir": f / "http", "host": netboard.HOST, "port": 0}),
 }
+TERMINAL_SERVER = (pytest.mark.machine, ports.OF_PYSERIAL)
 NEEDS_ROOT = (pytest.mark.machine, needs_root)
 NO_VSOCK = pytest.mark.skipif(not far_ends.has_vsock(), reason="no vsock loopback: modprobe vsock_loopback")
 FREE = {"host": "127.0.0.1", "port": 0}
@@ -141,6 +142,8 @@ RIGS = (
     Rig("flasher.rcar_s4", _flasher, far_end=netboard.disk, children=NETBOARD, marks=NEEDS_ROOT, twin=True),
     Rig("flasher.ti_j784s4", _flasher, far_end=netboard.disk, children=NETBOARD, marks=NEEDS_ROOT, twin=True),
     Rig("console.serial", lambda _: {"url": "loop://"}),
+    Rig("console.serial", lambda _: {"url": "nowhere"}, far_end=ports.adapter),
+    Rig("console.serial", lambda _: {"url": "nowhere"}, far_end=ports.terminal_server, marks=TERMINAL_SERVER),
     Rig("files.opendal", lambda folder: {"scheme": "fs", "kwargs": {"root": str(folder / "files")}}),
     Rig("files.sftp", lambda folder: {"root": str(folder / "files")}, children={"ssh": SSH}),
     Rig("http.server", lambda folder: {"root_dir": folder / "files", **FREE}),
@@ -161,6 +164,7 @@ RIGS = (
     Rig("shell.command", lambda _: {"methods": {"hello": "echo hello"}}, methods={"hello": b"hello\n"}),
     SSH,
     Rig("storage.file", lambda folder: {"path": folder / "disk", "size": "64MiB"}),
+    Rig("storage.mux", lambda f: {"path": f / "card", "size": "64MiB", "host": "true", "dut": "true", "off": "true"}),
     Rig("storage.virtual", lambda _: {}),
     Rig("storage.virtual_flasher", lambda _: {"targets": ["root"]}),
     Rig("tftp.server", lambda folder: {"root_dir": folder / "files", **FREE}),

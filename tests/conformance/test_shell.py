@@ -16,6 +16,7 @@ async def test_runs_its_methods_and_ends_with_the_status(rig: Rig, path: str, tm
     async with opened(rig, tmp_path) as bench:
         shell = bench.client(Shell, path)
         assert set(rig.methods) <= set(await shell.get_methods())
+        assert list(await shell.describe()) == await shell.get_methods()
         for name, printed in rig.methods.items():
             pieces = [piece async for piece in shell.call_method(name)]
             assert b"".join(piece.stdout for piece in pieces) == printed

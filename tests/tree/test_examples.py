@@ -1,4 +1,4 @@
-"""The examples on the pages about machines, screens and doors build and compile."""
+"""The examples on the pages about machines, screens, doors, ports and media build and compile."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from flowrunner.pipeline.compiler import compile
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCKS = [
     pytest.param(block, id=f"{page}-{number}")
-    for page in ("qemu", "vnc", "doors")
+    for page in ("qemu", "vnc", "doors", "serial", "storage")
     for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", (DOCS / f"{page}.md").read_text(), re.DOTALL))
 ]
 

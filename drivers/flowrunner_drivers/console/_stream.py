@@ -34,6 +34,23 @@ class Loop:
         await self._sender.send(data)
 
 
+class Paced:
+    """A stream that sends at most `cps` bytes a second, for targets that drop what comes faster."""
+
+    def __init__(self, inner: ByteStream, cps: float) -> None:
+        self._inner = inner
+        self._cps = cps
+
+    async def receive(self) -> bytes:
+        return await self._inner.receive()
+
+    async def send(self, data: bytes) -> None:
+        start = anyio.current_time()
+        for count in range(len(data)):
+            await self._inner.send(data[count : count + 1])
+            await anyio.sleep_until(start + (count + 1) / self._cps)
+
+
 @asynccontextmanager
 async def tcp_stream(url: str) -> AsyncIterator[ByteStream]:
     """Connect to `socket://host:port`.

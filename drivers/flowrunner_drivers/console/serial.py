@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Literal, Self
 
-import anyio
-import anyio.to_thread
-import serial
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from flowrunner.beside import beside
 from flowrunner.driver import Config, Driver
 from flowrunner.errors import BenchError
 from flowrunner.interface import ByteStream
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.serial import ModemLines, SerialLines
-from flowrunner_drivers.console._port import HandleStream, Paced, ThreadStream, open_port
-from flowrunner_drivers.console._stream import Loop, tcp_stream
+from flowrunner.model import Seconds
+from flowrunner_drivers.console._held import HeldPort
+from flowrunner_drivers.console._returning import ReturningStream
+from flowrunner_drivers.console._stream import Loop, Paced, tcp_stream
 
 PARITY = {"none": "N", "even": "E", "odd": "O", "mark": "M", "space": "S"}
 
@@ -55,21 +52,38 @@ class SerialConsoleConfig(Config):
     cps: float | None = Field(default=None, gt=0)
     """At most so many characters are sent a second, for targets that drop what comes faster."""
 
-    disable_hupcl: bool = False
-    """Leave DTR as it is when the port is closed, so that a board that resets on DTR runs on."""
+    disable_hupcl: bool = True
+    """Leave DTR and RTS as they are when the port is closed, so that the next opening moves nothing; false drops them,
+    which resets some boards."""
+
+    with_power: bool = False
+    """The port is the board's own, such as a USB gadget's, and comes and goes with its power: the console waits for it,
+    and goes on with the next boot. For ports of this host by path."""
 
     check_present: bool = True
-    """Open the port once at the start, so that a missing one is told before anything is done."""
+    """Look at the start whether the port can be had, so that a missing one is told before anything is done. One of this
+    host is not opened for that, a server is connected to."""
+
+    @model_validator(mode="after")
+    def _only_paths_come_and_go(self) -> Self:
+        if self.with_power and "://" in self.url:
+            raise ValueError(f"with_power is for a port of this host by its path, not for '{self.url}'")
+        return self
 
 
 class SerialConsole(Driver[SerialConsoleConfig], Console, SerialLines):
     """A serial port as console. It is opened exclusively: no other program can take a part of its bytes.
+
+    Opening it resets no board, as far as the system lets it: decision 30 tells how far.
 
     ```yaml
     export:
       console:
         type: console.serial
         config: {url: /dev/serial/by-id/usb-FTDI_FT232R-if00-port0, baudrate: 115200}
+      far:
+        type: console.serial
+        config: {url: "rfc2217://terminal-server:4001", cps: 200}
     ```
 
     Further reading: pyserial's URL handlers, RFC 2217 for ports of terminal servers, `termios(3)` for HUPCL.
@@ -79,14 +93,20 @@ class SerialConsole(Driver[SerialConsoleConfig], Console, SerialLines):
 
     def __init__(self, config: SerialConsoleConfig, children: Mapping[str, Driver[Any]] | None = None) -> None:
         super().__init__(config, children)
-        self._scheme = urlsplit(config.url).scheme if "://" in config.url else ""
-        self._port: serial.Serial | None = None
-        self._lines = {"dtr": config.dtr, "rts": config.rts}
+        settings = {
+            "bytesize": config.bytesize, "parity": PARITY[config.parity], "stopbits": config.stopbits,
+            "rtscts": config.flow == "rtscts", "dsrdtr": config.flow == "dsrdtr", "xonxoff": config.flow == "xonxoff",
+        }  # fmt: skip
+        state = {"dtr": config.dtr, "rts": config.rts, "baudrate": config.baudrate}
+        self._port = HeldPort(config.url, state, settings, keep_lines=config.disable_hupcl)
         self._taken = False
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        if self.config.check_present and self._scheme != "loop":
+        check = self.config.check_present and not self.config.with_power
+        if check and self._port.local:
+            await self._port.look()
+        elif check and self._port.scheme != "loop":
             async with self.connect():
                 pass
         yield
@@ -102,72 +122,30 @@ class SerialConsole(Driver[SerialConsoleConfig], Console, SerialLines):
         finally:
             self._taken = False
 
-    async def set_dtr(self, on: bool) -> None:
-        await self._set("dtr", on)
-
-    async def set_rts(self, on: bool) -> None:
-        await self._set("rts", on)
-
-    async def lines(self) -> ModemLines:
-        port = self._port
-        if port is None:
-            raise BenchError(f"'{self.config.url}' has no lines to read: it is not an open port", blame="config")
-        return await anyio.to_thread.run_sync(lambda: ModemLines(cts=port.cts, dsr=port.dsr, ri=port.ri, cd=port.cd))
-
-    async def _set(self, line: str, on: bool) -> None:
-        if self._scheme in ("socket", "loop"):
-            raise BenchError(f"'{self.config.url}' has no {line.upper()} line", blame="config")
-        self._lines[line] = on
-        if self._port is not None:
-            await anyio.to_thread.run_sync(setattr, self._port, line, on)
-
     def _connect(self) -> AbstractAsyncContextManager[ByteStream]:
-        match self._scheme:
+        match self._port.scheme:
             case "loop":
                 return Loop.opened()
             case "socket":
                 return tcp_stream(self.config.url)
+            case _ if self.config.with_power:
+                return ReturningStream.opened(self._port)
             case _:
-                return self._connect_port()
+                return self._port.stream()
 
-    @asynccontextmanager
-    async def _connect_port(self) -> AsyncIterator[ByteStream]:
-        """A port that pyserial opens; one of this host is then read by its file descriptor."""
-        port = await anyio.to_thread.run_sync(self._make)
-        local = self._scheme in ("", "hwgrep")
-        await anyio.to_thread.run_sync(lambda: open_port(port, local=local, keep_lines=self.config.disable_hupcl))
-        self._port = port
-        try:
-            if local:
-                yield HandleStream(port)
-                return
-            with closing(ThreadStream(port)) as stream:
-                async with beside(stream.run):
-                    yield stream
-        finally:
-            self._port = None
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(port.close)
+    async def set_dtr(self, on: bool) -> None:
+        await self._port.change("dtr", on)
 
-    def _make(self) -> serial.Serial:
-        config = self.config
-        try:
-            port = serial.serial_for_url(
-                config.url,
-                do_not_open=True,
-                baudrate=config.baudrate,
-                bytesize=config.bytesize,
-                parity=PARITY[config.parity],
-                stopbits=config.stopbits,
-                rtscts=config.flow == "rtscts",
-                dsrdtr=config.flow == "dsrdtr",
-                xonxoff=config.flow == "xonxoff",
-                exclusive=True if self._scheme in ("", "hwgrep") else None,
-                inter_byte_timeout=0 if self._scheme in ("", "hwgrep") else None,
-            )
-        except (serial.SerialException, ValueError) as error:
-            raise BenchError(f"serial port '{config.url}' was not found: {error}") from error
-        for line, on in self._lines.items():
-            if on is not None:
-                setattr(port, line, on)
-        return port
+    async def set_rts(self, on: bool) -> None:
+        await self._port.change("rts", on)
+
+    async def lines(self) -> ModemLines:
+        return await self._port.lines()
+
+    async def send_break(self, duration: Seconds = 0.25) -> None:
+        await self._port.send_break(duration)
+
+    async def set_baudrate(self, rate: int) -> None:
+        if rate <= 0:
+            raise BenchError(f"{rate} is no speed: it is in bits a second", blame="config")
+        await self._port.change("baudrate", rate)

@@ -195,11 +195,17 @@ class _Files(_Part, RootFiles):
         return self.machine.root.user
 
 
+METHODS = {"echo": "Print the arguments", "reset": "Press the reset button", "state": "Say whether it runs"}
+
+
 class _Shell(_Part, Shell):
     """The buttons of the board, so to say."""
 
     async def get_methods(self) -> list[str]:
-        return ["echo", "reset", "state"]
+        return list(METHODS)
+
+    async def describe(self) -> dict[str, str]:
+        return METHODS
 
     async def call_method(
         self, method: str, arguments: Sequence[str] = (), env: Mapping[str, str] | None = None
@@ -213,6 +219,6 @@ class _Shell(_Part, Shell):
             case "state":
                 yield ShellOutput(stdout=board.state.encode() + b"\n")
             case _:
-                known = ", ".join(await self.get_methods())
+                known = ", ".join(METHODS)
                 raise BenchError(f"there is no method '{method}'", blame="config", help=f"known: {known}")
         yield ShellOutput(status=0)

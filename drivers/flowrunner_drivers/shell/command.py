@@ -7,6 +7,7 @@ import re
 import selectors
 import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from typing import Annotated
 
 import anyio
 from anyio.abc import Process
@@ -19,34 +20,43 @@ from flowrunner.model import Duration, FilePath, Seconds
 from flowrunner_drivers._process import end_session, start
 
 READ = 1 << 16
+TAIL = 4096
+"""Bytes of what a method printed that are told when it takes too long."""
+
 FORBIDDEN = re.compile(r"LD_\w*|PATH|PYTHONPATH|HOME|BASH_ENV|ENV|BASH_FUNC_\w*|KUBECONFIG")
 """Variables that a job may not set: they would let it run something else than the owner wrote."""
+
+
+Text = Annotated[str, Field(pattern=r"\S")]
 
 
 class Method(Config):
     """One command."""
 
-    command: str
+    command: Text
     """What the shell runs; the job's arguments are `$1`, `$2` ..."""
 
     description: str | None = None
     """What it is for."""
 
-    timeout: Seconds | None = None
+    timeout: Seconds | None = Field(default=None, gt=0)
     """Seconds that it may take, when not as long as the others."""
 
 
 class CommandShellConfig(Config):
     """The commands."""
 
-    methods: dict[str, str | Method]
+    methods: dict[str, Text | Method]
     """The commands by name: text, or a mapping with `command`, `description` and `timeout`."""
 
     shell: list[str] = Field(default=["bash", "-c"], min_length=1)
     """What runs them."""
 
-    timeout: Seconds = 300.0
+    timeout: Seconds = Field(default=300.0, gt=0)
     """Seconds that one may take; then it and all that it started are ended."""
+
+    grace: Seconds = 5.0
+    """Seconds between asking it to end (SIGTERM), so that it can clean up, and ending it for good (SIGKILL)."""
 
     cwd: FilePath | None = None
     """The folder they run in."""
@@ -55,7 +65,8 @@ class CommandShellConfig(Config):
 class CommandShell(Driver[CommandShellConfig], Shell):
     """Lets a job run commands of the bench's owner on its host, and no others.
 
-    Arguments come as `$1`, `$2` ..., further values as variables. When a command ends, what it left running ends too.
+    Arguments come as `$1`, `$2` ..., further values as variables. Output comes as it is printed, and may be any bytes.
+    When a command ends, what it left running ends too; when time runs out, or the job goes away, all of it is ended.
 
     ```yaml
     export:
@@ -73,14 +84,18 @@ class CommandShell(Driver[CommandShellConfig], Shell):
     async def get_methods(self) -> list[str]:
         return list(self.config.methods)
 
+    async def describe(self) -> dict[str, str]:
+        return {name: self._find(name).description or "" for name in self.config.methods}
+
     async def call_method(
         self, method: str, arguments: Sequence[str] = (), env: Mapping[str, str] | None = None
     ) -> AsyncIterator[ShellOutput]:
         found = self._find(method)
-        _check(env or {})
-        timeout = found.timeout or self.config.timeout
+        _check(env or {}, arguments)
+        self._check_folder()
+        timeout = self.config.timeout if found.timeout is None else found.timeout
         command = [*self.config.shell, found.command, method, *arguments]
-        deadline = anyio.current_time() + timeout
+        deadline, last = anyio.current_time() + timeout, bytearray()
         with _Outputs() as outputs:
             process = await start(
                 command, stdin=subprocess.DEVNULL, stdout=outputs.handles[0], stderr=outputs.handles[1],
@@ -88,12 +103,18 @@ class CommandShell(Driver[CommandShellConfig], Shell):
             )  # fmt: skip
             try:
                 async for piece in outputs.of(process, deadline):
+                    last = (last + piece.stdout + piece.stderr)[-TAIL:]
                     yield piece
             except TimeoutError as error:
-                raise BenchError(f"method '{method}' had not ended after {Duration(timeout)}") from error
+                what, said = f"method '{method}' had not ended after {Duration(timeout)}", last.decode(errors="replace")
+                raise BenchError(what, said=said.strip() or None) from error
             finally:
-                await end_session(process)
+                await end_session(process, grace=self.config.grace)
             yield ShellOutput(status=process.returncode)
+
+    def _check_folder(self) -> None:
+        if self.config.cwd and not self.config.cwd.is_dir():
+            raise BenchError(f"there is no folder '{self.config.cwd}', in which the methods are to run", blame="config")
 
     def _find(self, name: str) -> Method:
         if name not in self.config.methods:
@@ -102,7 +123,9 @@ class CommandShell(Driver[CommandShellConfig], Shell):
         return Method(command=found) if isinstance(found, str) else found
 
 
-def _check(env: Mapping[str, str]) -> None:
+def _check(env: Mapping[str, str], arguments: Sequence[str]) -> None:
+    if any("\0" in text for text in (*env.values(), *arguments)):
+        raise BenchError("a NUL character is in an argument or a variable: no program takes that", blame="config")
     for name in env:
         if not re.fullmatch(r"[A-Za-z_]\w*", name) or FORBIDDEN.fullmatch(name):
             raise BenchError(f"a job may not set the variable '{name}'", blame="config", help="use another name")

@@ -15,6 +15,7 @@ import anyio.to_thread
 from flowrunner.errors import BenchError
 from flowrunner.image.linux import device_size
 from flowrunner.model import Duration
+from flowrunner_drivers.storage._mounts import mounts
 
 ABSENT = (errno.ENOENT, errno.ENXIO, errno.ENOMEDIUM, errno.EIO, errno.ENODEV)
 """What the kernel says while a medium is not there yet, or is just coming."""
@@ -69,9 +70,7 @@ class Place:
         """Raise what is not worth waiting for."""
         path = self.path
         if error.errno == errno.EBUSY:
-            raise BenchError(
-                f"'{path}' is in use on the host, mounted perhaps", blame="infra", help=f"see: findmnt {path}"
-            ) from error
+            raise _busy(path) from error
         if error.errno not in ABSENT:
             raise BenchError(f"'{path}' could not be opened: {error.strerror}", blame="config") from error
         if not self._under_dev():
@@ -98,3 +97,14 @@ class Place:
 
     def _under_dev(self) -> bool:
         return self.path.is_relative_to("/dev") and not self.path.is_relative_to("/dev/shm")  # plain files are there
+
+
+def _busy(path: Path) -> BenchError:
+    """Somebody on the host uses it: most often a desktop that mounts what is plugged in."""
+    found = mounts(path)
+    if not found:
+        what, help = f"'{path}' is in use on the host", f"see: lsblk {path}, and sudo fuser -v {path}"
+        return BenchError(what, blame="infra", help=help)
+    where = " and ".join(f"'{folder}'" for folder in found)
+    help = "unmount it (sudo umount ...), and tell the desktop to mount nothing by itself"
+    return BenchError(f"'{path}' is in use on the host: mounted at {where}", blame="infra", help=help)

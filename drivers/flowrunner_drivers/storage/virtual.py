@@ -81,4 +81,5 @@ class VirtualStorage(Driver[VirtualStorageConfig], StorageMuxFlasher):
             raise BenchError(f"the virtual card has no target '{target}'", blame="config", help="leave target out")
         if self.position != "host":
             where = "nowhere" if self.position == "off" else "connected to the target"
-            raise BenchError(f"the virtual card is {where}, not to the host", help="switch it: storage: host")
+            what = f"the virtual card is {where}, not to the host"
+            raise BenchError(what, blame="config", help="switch it: storage: host")

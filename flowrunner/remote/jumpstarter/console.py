@@ -96,3 +96,9 @@ class ForeignSerial(Console, SerialLines):
 
     async def lines(self) -> ModemLines:
         raise NotImplementedError("tell the lines of the far end: drivers of Jumpstarter do not")
+
+    async def send_break(self, duration: float = 0.25) -> None:
+        raise NotImplementedError("send a break: drivers of Jumpstarter do not")
+
+    async def set_baudrate(self, rate: int) -> None:
+        raise NotImplementedError("set the speed: drivers of Jumpstarter do not")

@@ -48,6 +48,9 @@ class ForeignShell(Shell):
     async def get_methods(self) -> list[str]:
         return [str(name) for name in await self._peer.call("get_methods")]
 
+    async def describe(self) -> dict[str, str]:
+        return dict.fromkeys(await self.get_methods(), "")
+
     async def call_method(
         self, method: str, arguments: Sequence[str] = (), env: Mapping[str, str] | None = None
     ) -> AsyncGenerator[ShellOutput, None]:

@@ -1,25 +1,21 @@
 import os
-import pty
-import select
 import socket
-import subprocess
-import sys
-import threading
 import time
-import tty
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 import serial
 
+from flowrunner.console.reader import ConsoleReader
 from flowrunner.errors import BenchError
 from flowrunner.interface import ByteStream, Direct
 from flowrunner.interfaces.console import Console
-from flowrunner.interfaces.serial import SerialLines
 from flowrunner_drivers.console.serial import SerialConsole
+from tests.support.consoles import reading
+from tests.support.ports import Far, echo
 
 pytestmark = pytest.mark.anyio
 
@@ -38,36 +34,6 @@ async def read(stream: ByteStream, count: int) -> bytes:
         while len(data) < count:
             data += await stream.receive()
     return data
-
-
-class Far:
-    """The target's end of a port."""
-
-    def __init__(self) -> None:
-        self.handle, theirs = pty.openpty()
-        tty.setraw(theirs)
-        self.path = Path(os.ttyname(theirs))
-        self._theirs = theirs
-
-    def write(self, data: bytes) -> None:
-        threading.Thread(target=self._write, args=(data,), daemon=True).start()
-
-    def _write(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self.handle, left) :]
-
-    def read(self, count: int) -> bytes:
-        data = b""
-        while len(data) < count and select.select([self.handle], [], [], 5)[0]:
-            data += os.read(self.handle, 65536)
-        return data
-
-    def unplug(self) -> None:
-        for handle in (self.handle, self._theirs):
-            if handle >= 0:
-                os.close(handle)
-        self.handle = self._theirs = -1
 
 
 @pytest.fixture
@@ -103,30 +69,16 @@ async def test_nobody_else_can_open_it(far: Far) -> None:
     async with console(far.path) as first, first.connect():
         with pytest.raises(serial.SerialException, match="exclusively lock"):
             serial.Serial(str(far.path), exclusive=True)
-        with pytest.raises(BenchError, match=f"'{far.path}' is in use by another process") as error:
-            async with console(far.path):
-                pass
+        async with console(far.path) as second:
+            with pytest.raises(BenchError, match=f"'{far.path}' is in use by another process") as error:
+                async with second.connect():
+                    pass
         assert error.value.blame == "infra"
         with pytest.raises(BenchError, match="is connected already"):
             async with first.connect():
                 pass
     async with console(far.path) as again, again.connect():
         pass
-
-
-async def test_a_missing_port_is_told_at_the_start_unless_told_not_to(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match=f"there is no serial port '{tmp_path}/ttyUSB9'"):
-        async with console(tmp_path / "ttyUSB9"):
-            pass
-    async with console(tmp_path / "ttyUSB9", check_present=False):
-        pass
-
-
-async def test_a_file_is_no_port(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(BenchError, match="could not be opened"):
-        async with console(tmp_path / "file"):
-            pass
 
 
 async def test_a_port_that_vanishes_is_an_error_of_the_device(far: Far) -> None:
@@ -147,6 +99,38 @@ async def test_sends_no_faster_than_asked(far: Far) -> None:
         await stream.send(b"a" * 50)
         assert 0.1 <= time.monotonic() - start < 1
         assert far.read(50) == b"a" * 50
+
+
+async def test_sends_one_character_after_the_other_however_they_come(far: Far) -> None:
+    async with console(far.path, cps=200) as port, port.connect() as stream:
+        start = time.monotonic()
+        for key in b"a" * 20:
+            await stream.send(bytes([key]))
+        assert time.monotonic() - start >= 0.1
+
+
+async def test_comes_back_when_it_is_plugged_in_again(tmp_path: Path) -> None:
+    path = tmp_path / "ttyUSB0"
+    driver = SerialConsole.make({"url": str(path), "check_present": False})
+    assert isinstance(driver, Console)
+    with echo(path) as adapter:
+        async with reading(driver, tmp_path) as reader:
+            await reader.session.send(b"before")
+            await said(reader, b"before")
+            adapter.kill()
+            with anyio.fail_after(10):
+                while reader.log.gone is None:
+                    await anyio.sleep(0.01)
+            assert f"serial port '{path}' is gone" in reader.log.gone.what
+            with echo(path):
+                await reader.session.send(b"after")
+                await said(reader, b"beforeafter")
+
+
+async def said(reader: ConsoleReader, text: bytes) -> None:
+    with anyio.fail_after(10):
+        while reader.log.read(0) != text:
+            await reader.log.changed(reader.log.end)
 
 
 async def test_a_loop_gives_back_what_is_sent() -> None:
@@ -174,7 +158,7 @@ async def test_a_socket_carries_bytes_both_ways_and_ends() -> None:
     [
         ("socket://127.0.0.1:1", "infra", "cannot be reached: .*refused"),
         ("socket://nowhere", "config", "needs a host and a port"),
-        ("rfc2217://127.0.0.1:1", "device", "could not be opened"),
+        ("rfc2217://127.0.0.1:1", "infra", "'rfc2217://127.0.0.1:1' cannot be reached: Connection refused"),
         ("hwgrep://no-such-adapter", "device", "was not found"),
         ("carrier://pigeon", "device", "was not found"),
     ],
@@ -184,57 +168,3 @@ async def test_says_why_a_url_cannot_be_opened(url: str, blame: str, what: str) 
         async with console(url):
             pass
     assert error.value.blame == blame
-
-
-async def test_lines_belong_to_an_open_port(far: Far) -> None:
-    driver = SerialConsole.make({"url": str(far.path)})
-    assert isinstance(driver, SerialLines)
-    lines = SerialLines.client(Direct(driver))
-    with pytest.raises(BenchError, match="it is not an open port"):
-        await lines.lines()
-    await lines.set_dtr(False)
-    async with driver.opened():
-        pass
-    looped = SerialConsole.make({"url": "loop://"})
-    assert isinstance(looped, SerialLines)
-    with pytest.raises(BenchError, match="has no RTS line"):
-        await SerialLines.client(Direct(looped)).set_rts(True)
-
-
-@pytest.mark.filterwarnings(r"ignore:set(Daemon|Name)\(\) is deprecated")  # of pyserial's client
-async def test_an_rfc2217_server_carries_bytes_both_ways(tmp_path: Path) -> None:
-    with rfc2217_server() as address:
-        async with console(f"rfc2217://{address}", check_present=False) as port, port.connect() as stream:
-            data = bytes(range(256)) * 20
-            await stream.send(data)
-            assert await read(stream, len(data)) == data
-
-
-@contextmanager
-def rfc2217_server() -> Iterator[str]:
-    """A terminal server whose port is a loop, made of pyserial's own server side."""
-    code = """
-import serial, serial.rfc2217, socket, threading
-port = serial.serial_for_url("loop://", timeout=0.02)
-server = socket.create_server(("127.0.0.1", 0))
-print(server.getsockname()[1], flush=True)
-peer, _ = server.accept()
-class Out:
-    def write(self, data): peer.sendall(data)
-manager = serial.rfc2217.PortManager(port, Out())
-def pump():
-    while True:
-        if data := port.read(port.in_waiting or 1):
-            peer.sendall(b"".join(manager.escape(data)))
-threading.Thread(target=pump, daemon=True).start()
-while data := peer.recv(4096):
-    port.write(b"".join(manager.filter(data)))
-"""
-    server = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert server.stdout
-    try:
-        yield f"127.0.0.1:{server.stdout.readline().strip()}"
-    finally:
-        server.kill()
-        server.wait()
-        server.stdout.close()

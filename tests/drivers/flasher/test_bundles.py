@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from flowrunner.bundle.registry import Registry as OurRegistry
+from flowrunner.bundle.bundle import KIND
 from flowrunner.errors import BenchError
+from flowrunner.registry.artifacts import Artifacts
 from flowrunner.registry.reference import Access, Reference
 from tests.support.certificates import certificate
 from tests.support.loops import needs_root
@@ -42,8 +43,8 @@ async def test_a_board_boots_what_a_locked_registry_holds(tmp_path: Path, locked
     found, cacert = locked
     access = Access(USER, PASSWORD, insecure=False, cacert=str(cacert))
     async with lab(tmp_path, **place(*locked), cache_dir=tmp_path / "cache") as board:
-        with OurRegistry(Reference.parse(f"{found.host}/flashers/netboard:1.0"), access) as target:
-            target.push(tmp_path / "bundle")
+        with Artifacts(Reference.parse(f"{found.host}/flashers/netboard:1.0"), access, "bundle") as target:
+            target.push(tmp_path / "bundle", KIND)
         kernel = (tmp_path / "bundle/kernel").read_bytes()
         shutil.rmtree(tmp_path / "bundle")
         await board.flasher.flash(BytesImage(IMAGE))

@@ -1,13 +1,19 @@
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
+from typing import cast
 
 import anyio
 import pytest
+from pydantic import ValidationError
 
 from flowrunner.errors import BenchError
 from flowrunner.interface import Direct
-from flowrunner.interfaces.shell import Shell
+from flowrunner.interfaces.shell import Shell, ShellOutput
+from flowrunner.remote.client.remote import Claim
 from flowrunner_drivers.shell.command import CommandShell
-from tests.support.processes import ended
+from tests.support.processes import alive, ended
+from tests.support.served import served
 
 pytestmark = pytest.mark.anyio
 
@@ -81,3 +87,89 @@ async def test_a_job_cannot_change_what_runs(name: str) -> None:
 async def test_a_shell_that_is_not_there_is_an_error() -> None:
     with pytest.raises(BenchError, match="could not be started"):
         await output(shell({"x": "true"}, shell=["/no/such/shell", "-c"]), "x")
+
+
+async def test_tells_what_the_methods_are_for() -> None:
+    tools = shell({"relay": {"command": "true", "description": "Switch a relay"}, "quiet": "true"})
+    assert await tools.describe() == {"relay": "Switch a relay", "quiet": ""}
+
+
+@pytest.mark.parametrize(
+    "methods", [{"blank": " \n"}, {"blank": {"command": ""}}, {"x": {"command": "true", "timeout": 0}}]
+)
+def test_a_method_that_could_do_nothing_is_refused(methods: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        shell(methods)
+
+
+async def test_what_it_said_is_told_when_it_takes_too_long() -> None:
+    tools = shell({"hang": "echo trying port 3; echo no answer >&2; sleep 60"}, timeout=2)
+    with pytest.raises(BenchError, match="had not ended after 2s") as error:
+        await output(tools, "hang")
+    assert error.value.said == "trying port 3\nno answer"
+
+
+async def test_it_may_clean_up_before_it_is_ended_for_good(tmp_path: Path) -> None:
+    clean = f"trap 'sleep 1.2; touch {tmp_path}/clean; exit' TERM; sleep 60 & wait"
+    with pytest.raises(BenchError, match="had not ended"):
+        await output(shell({"relay": clean}, timeout=1.5), "relay")
+    assert (tmp_path / "clean").exists()
+    stubborn = f"trap '' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.1; done"
+    with pytest.raises(BenchError, match="had not ended"):
+        await output(shell({"relay": stubborn}, timeout=1.5, grace=0.2), "relay")
+    assert ended(int((tmp_path / "pid").read_text()))
+
+
+async def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=f"there is no folder '{tmp_path}/no', in which the methods") as error:
+        await output(shell({"x": "pwd"}, cwd=tmp_path / "no"), "x")
+    assert error.value.blame == "config"
+    assert await output(shell({"x": "pwd"}, cwd=tmp_path), "x") == (f"{tmp_path}\n".encode(), b"", 0)
+
+
+async def test_a_nul_character_is_refused() -> None:
+    for call in (output(shell({"x": "true"}), "x", "a\0b"), output(shell({"x": "true"}), "x", A="a\0b")):
+        with pytest.raises(BenchError, match="a NUL character is in an argument or a variable") as error:
+            await call
+        assert error.value.blame == "config"
+
+
+async def test_bytes_that_are_no_text_come_as_they_are() -> None:
+    tools = shell({"raw": "printf '\\377\\000\\001'; printf '\\376' >&2"})
+    assert await output(tools, "raw") == (b"\xff\x00\x01", b"\xfe", 0)
+
+
+async def test_calls_run_beside_each_other(tmp_path: Path) -> None:
+    tools = shell({"meet": f"touch {tmp_path}/$1; until [ -e {tmp_path}/$2 ]; do sleep 0.01; done; echo $1"})
+    said = []
+
+    async def meet(one: str, other: str) -> None:
+        said.append(await output(tools, "meet", one, other))
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(meet, "a", "b")
+            tasks.start_soon(meet, "b", "a")
+    assert sorted(said) == [(b"a\n", b"", 0), (b"b\n", b"", 0)]
+
+
+async def test_a_call_that_is_left_over_the_wire_ends_what_it_started(tmp_path: Path) -> None:
+    bench = f"""
+    export:
+      tools:
+        type: shell.command
+        config: {{methods: {{hang: 'sleep 60 & echo $! $$ > {tmp_path}/pids; echo up; wait'}}}}
+    """
+    async with served(tmp_path, bench) as exporter:
+        remote = exporter.remote()
+        claim = Claim(role="dut", owner="test")
+        async with remote.leased(claim, lambda *_: None) as lease:
+            tools = cast("Shell", lease.device.at("tools").client)
+            with anyio.fail_after(20):
+                async with aclosing(cast("AsyncGenerator[ShellOutput]", tools.call_method("hang"))) as pieces:
+                    assert (await anext(pieces)).stdout == b"up\n"
+            found = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+            assert len(found) == 2
+            with anyio.fail_after(20):
+                while any(alive(pid) for pid in found):
+                    await anyio.sleep(0.02)

@@ -12,7 +12,7 @@ from flowrunner.image import open_image
 from flowrunner.interface import Direct
 from flowrunner.interfaces.storage import Extent, Flasher
 from flowrunner_drivers.storage.file import FileStorage
-from tests.support.loops import loop, needs_root, small_disk
+from tests.support.loops import empty_loop, loop, needs_root, small_disk
 from tests.support.machines import BytesImage
 
 pytestmark = pytest.mark.anyio
@@ -88,8 +88,8 @@ async def test_a_device_that_does_not_appear_is_told_in_time(tmp_path: Path) -> 
 
 @needs_root
 async def test_a_device_is_awaited_until_it_has_a_medium(tmp_path: Path) -> None:
-    with loop(tmp_path / "medium", MIB) as device:
-        subprocess.run(["losetup", "-d", device], check=True)
+    (tmp_path / "medium").write_bytes(b"\xaa" * MIB)
+    with empty_loop() as device:
         later = threading.Timer(0.3, subprocess.run, [["losetup", str(device), str(tmp_path / "medium")]])
         later.start()
         await flash(storage(device, timeout=10), b"hello", tmp_path)
@@ -98,17 +98,46 @@ async def test_a_device_is_awaited_until_it_has_a_medium(tmp_path: Path) -> None
 
 
 @needs_root
-async def test_a_device_that_is_mounted_is_refused(tmp_path: Path) -> None:
+async def test_a_device_that_is_mounted_is_refused_and_said_where(tmp_path: Path) -> None:
     with loop(tmp_path / "medium", 4 * MIB) as device:
         subprocess.run(["mkfs.ext2", "-q", str(device)], check=True)
-        (tmp_path / "mnt").mkdir()
-        subprocess.run(["mount", str(device), str(tmp_path / "mnt")], check=True)
+        folder = tmp_path / "my card"
+        folder.mkdir()
+        subprocess.run(["mount", str(device), str(folder)], check=True)
         try:
-            with pytest.raises(BenchError, match="is in use on the host, mounted perhaps") as error:
+            with pytest.raises(BenchError, match=f"'{device}' is in use on the host: mounted at '{folder}'\n") as error:
                 await flash(storage(device), b"x", tmp_path)
         finally:
-            subprocess.run(["umount", str(tmp_path / "mnt")], check=True)
+            subprocess.run(["umount", str(folder)], check=True)
     assert error.value.blame == "infra"
+
+
+@needs_root
+async def test_a_device_of_which_a_part_is_mounted_is_refused_and_said_where(tmp_path: Path) -> None:
+    with loop(tmp_path / "medium", 8 * MIB, partition=True) as device:
+        part = Path(f"{device}p1")
+        if not part.exists():
+            pytest.skip("this kernel reads no partition tables of loop devices")
+        subprocess.run(["mkfs.ext2", "-q", str(part)], check=True)
+        (tmp_path / "boot").mkdir()
+        subprocess.run(["mount", str(part), str(tmp_path / "boot")], check=True)
+        try:
+            with pytest.raises(BenchError, match=f"'{device}' is in use on the host: mounted at '{tmp_path}/boot'"):
+                await flash(storage(device), b"x", tmp_path)
+        finally:
+            subprocess.run(["umount", str(tmp_path / "boot")], check=True)
+
+
+@needs_root
+async def test_a_device_that_somebody_else_writes_is_refused(tmp_path: Path) -> None:
+    with loop(tmp_path / "medium", MIB) as device:
+        other = os.open(device, os.O_RDWR | os.O_EXCL)
+        try:
+            with pytest.raises(BenchError, match=f"'{device}' is in use on the host\n") as error:
+                await flash(storage(device), b"x", tmp_path)
+        finally:
+            os.close(other)
+    assert f"fuser -v {device}" in (error.value.help or "")
 
 
 @needs_root

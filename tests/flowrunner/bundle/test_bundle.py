@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from flowrunner.bundle.bundle import Bundle, open_bundle
-from flowrunner.bundle.registry import Registry as OurRegistry
+from flowrunner.bundle.bundle import KIND, Bundle, open_bundle
 from flowrunner.errors import BenchError
+from flowrunner.registry.artifacts import Artifacts
 from flowrunner.registry.reference import Access, Reference
 from tests.support.registry import PASSWORD, USER, Registry, needs_registry, registry
 
@@ -61,8 +61,8 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 def pushed(found: Registry, folder: Path, tag: str) -> str:
     """Push a folder; returns its digest."""
-    with OurRegistry(Reference.parse(f"{found.host}/flashers/board:{tag}"), ACCESS) as target:
-        return target.push(folder)
+    with Artifacts(Reference.parse(f"{found.host}/flashers/board:{tag}"), ACCESS, "bundle") as target:
+        return target.push(folder, KIND)
 
 
 async def test_a_folder_is_used_where_it_is(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_tree_shows_each_part_with_its_commands() -> None:
         "├─ board      test\n"
         "│  ├─ supply  test  on off read cycle\n"
         "│  ├─ uart    test  console pipe\n"
-        "│  └─ tools   test  get-methods call-method\n"
+        "│  └─ tools   test  get-methods describe call-method\n"
         "├─ disk       test  host dut off flash dump\n"
         "└─ card       test  flash dump"
     )
@@ -115,6 +115,10 @@ def test_a_part_that_is_named_like_an_interface_comes_first() -> None:
 
 def test_spellings_of_jumpstarter_are_understood() -> None:
     assert said("uart", "start-console", "-h").startswith("Usage: flow device board.uart start-console")
+    assert said("disk", "write-local-file", "-h").startswith(
+        "Usage: flow device disk write-local-file [OPTIONS] [FILE]"
+    )
+    assert said("disk", "read_local_file", "-h").startswith("Usage: flow device disk read-local-file [OPTIONS] FILE")
     assert not isinstance(prepare(BOARD, ["power", "cycle", "--wait", "0"]), str)
     assert not isinstance(prepare(BOARD, ["power", "cycle", "-w", "0"]), str)
     assert not isinstance(prepare(BOARD, ["disk", "flash", "x.img", "--partition", "root"]), str)

@@ -135,5 +135,5 @@ def test_methods_are_found_on_any_interface() -> None:
 
 def test_a_part_with_several_interfaces_has_the_methods_of_all() -> None:
     found = methods(Device("x", "t", (Power, Shell)))
-    assert list(found) == ["on", "off", "read", "cycle", "get_methods", "call_method"]
+    assert list(found) == ["on", "off", "read", "cycle", "get_methods", "describe", "call_method"]
     assert found["cycle"].parameters[0].default == 2.0

@@ -1,6 +1,8 @@
 """The page about the language is true."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from flowrunner.pipeline.actions import COMMON, SCOPE
 from tests.flowrunner.pipeline.test_corpus import EXPECTED, FILES
 from tests.flowrunner.pipeline.test_git import LIBRARY, Repository
 from tests.support.compiler import Bench
+from tests.support.registry import registry
+from tests.support.shelf import Shelf
 
 PAGE = (Path(__file__).parents[3] / "docs" / "language.md").read_text()
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
@@ -36,7 +40,19 @@ def test_every_example_compiles(bench: Bench, text: str) -> None:
         text = f"flow: 1\ndefaults: {{device: dut}}\n{devices}steps:\n{text}"
     elif "flow: 1\n" not in text:
         text = f"flow: 1\nsteps: [{{log: hello}}]\n{text}"
-    bench.compile(text, complete=False, environment=environment)
+    with from_registry(bench, text) if "{oci:" in text else nullcontext((text, environment)) as (text, environment):
+        bench.compile(text, complete=False, environment=environment)
+
+
+@contextmanager
+def from_registry(bench: Bench, text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """The example with a registry that has what it names, and the environment for it."""
+    with registry(bench.folder) as running:
+        shelf = Shelf(running, bench.folder)
+        digest = shelf.push(boot_yaml=LIBRARY % "hello")
+        text = text.replace("registry.example.com/flows/lab", f"{shelf.host}/flows/oem")
+        text = re.sub("sha256:[0-9a-f]{64}", digest, text.replace("registry.example.com", shelf.host))
+        yield text, shelf.environment
 
 
 def test_every_key_and_every_code_is_on_the_page() -> None:

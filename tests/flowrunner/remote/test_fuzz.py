@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -35,21 +37,28 @@ messages = st.tuples(st.sampled_from(Kind), st.integers(0, 5), plain | calls)
 
 async def converse(exporter: Served, first: bytes, rest: list[bytes]) -> list[bytes]:
     """Send messages, and return what is answered until the exporter is silent or ends the connection."""
-    answers = []
+    answers: list[bytes] = []
     async with grpc.aio.insecure_channel(exporter.endpoint.address.target) as channel:
         call = channel.stream_stream(METHOD)()
         wire = ClientWire(call)
         try:
             for data in (first, *rest):
                 await wire.write(data)
-            with anyio.move_on_after(0.02):
-                while (answer := await wire.read()) is not None:
-                    answers.append(answer)
+            reading = asyncio.create_task(_read_all(wire, answers))
+            await asyncio.wait({reading}, timeout=0.02)
+            reading.cancel()  # apart from this task: grpc cancels what it waits for with the one that waits
+            await asyncio.wait({reading})
         except ConnectionError:
             pass
         finally:
             call.cancel()
     return answers
+
+
+async def _read_all(wire: ClientWire, answers: list[bytes]) -> None:
+    with suppress(ConnectionError):
+        while (answer := await wire.read()) is not None:
+            answers.append(answer)
 
 
 async def works(exporter: Served) -> None:

@@ -97,11 +97,14 @@ async def test_the_lines_of_a_port_reach_the_driver(join: Join) -> None:
     try:
         async with join(f"export: {{c: {{type: console.serial, config: {{url: {os.ttyname(far)}}}}}}}") as both:
             lines = both.part("c", SerialLines)
-            await lines.set_dtr(False)
-            await lines.set_rts(True)
+            for attempt, why in (
+                (lines.set_dtr(False), "has no DTR line"), (lines.set_rts(True), "has no RTS line"),
+                (lines.lines(), "cannot tell the lines"), (lines.send_break(), "cannot send a break"),
+                (lines.set_baudrate(9600), "cannot set the speed"),
+            ):  # fmt: skip
+                with pytest.raises(BenchError, match=why):
+                    await attempt
             assert "lines" in both.lease.device.at("c").interfaces[1].calls()
-            with pytest.raises(BenchError, match="cannot tell the lines"):
-                await lines.lines()
     finally:
         os.close(near)
         os.close(far)

@@ -1,4 +1,4 @@
-"""Pulling bundles from an OCI registry and pushing them there, over oras; every byte is held against its digest."""
+"""Files of artifacts in an OCI registry, over oras: every byte that is pulled is held against its digest."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ from flowrunner.registry.connection import TITLE, cause, connect
 from flowrunner.registry.reference import Access, Reference
 
 UNPACK = "io.deis.oras.content.unpack"
-KIND = "application/vnd.jumpstarter.flasher-bundle.v1"
 ACCEPT = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 PIECE = 1 << 20
-LARGEST_MANIFEST = 4 << 20
 
 
-class Registry:
-    """One repository of a registry. Blocks: use it in a thread."""
+class Artifacts:
+    """The artifacts of one repository of a registry; `noun` is what they are for people. Blocks: use it in a thread."""
 
-    def __init__(self, reference: Reference, access: Access) -> None:
+    def __init__(self, reference: Reference, access: Access, noun: str) -> None:
         self.reference = reference
+        self.noun = noun
         self._url = access.url(reference)
         with self._told():
             self._provider, self._container = connect(reference, access)
@@ -71,10 +70,10 @@ class Registry:
         for layer in manifest["layers"]:
             name = layer.get("annotations", {}).get(TITLE)
             if not name:
-                raise self._wrong("has a layer without a name", help="push it by 'flow bundle push', or by 'oras push'")
+                raise self._wrong("has a layer without a name", help="push it by 'oras push'")
             place = PurePosixPath(name)
             if place.is_absolute() or ".." in place.parts:
-                raise self._wrong(f"has a file '{name}', which leads out of the bundle")
+                raise self._wrong(f"has a file '{name}', which leads out of it")
             path = folder / place
             path.parent.mkdir(parents=True, exist_ok=True)
             unpack = layer["annotations"].get(UNPACK) == "true"
@@ -83,8 +82,8 @@ class Registry:
             if unpack:
                 _unpack(target, path.parent)
 
-    def push(self, folder: Path) -> str:
-        """Push all files of `folder`; returns the digest of what is there now."""
+    def push(self, folder: Path, kind: str) -> str:
+        """Push all files of `folder` as an artifact of the media type `kind`; returns its digest."""
         manifest = oras.oci.NewManifest()
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         with self._told():
@@ -94,7 +93,7 @@ class Registry:
                 manifest["layers"].append(layer)
                 self._asked(self._provider.upload_blob(str(path), self._container, layer))
             config, _ = oras.oci.ManifestConfig()
-            manifest["config"] = {**config, "mediaType": KIND}
+            manifest["config"] = {**config, "mediaType": kind}
             with oras.provider.temporary_empty_config() as empty:
                 self._asked(self._provider.upload_blob(empty, self._container, manifest["config"]))
             answer = self._asked(self._provider.upload_manifest(manifest, self._container))
@@ -131,7 +130,7 @@ class Registry:
         )  # fmt: skip
 
     def _wrong(self, what: str, help: str | None = None) -> BenchError:
-        return BenchError(f"bundle '{self.reference}' {what}", blame="config", help=help)
+        return BenchError(f"{self.noun} '{self.reference}' {what}", blame="config", help=help)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -161,6 +160,6 @@ def _unpack(tar: Path, folder: Path) -> None:
         with tarfile.open(tar) as opened:
             opened.extractall(folder, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise BenchError(f"the bundle's '{tar.name[1:-4]}' cannot be unpacked: {error}", blame="config") from error
+        raise BenchError(f"the artifact's '{tar.name[1:-4]}' cannot be unpacked: {error}", blame="config") from error
     finally:
         tar.unlink()
