@@ -152,7 +152,7 @@ def _remote(method: Callable[..., Any], name: str, kind: CallKind, transport: Tr
     def forward(self: object, *args: Any, **kwargs: Any) -> Awaitable[Any] | AsyncIterator[Any]:
         return cast("Awaitable[Any]", send[kind](name, bind(self, args, kwargs)))
 
-    del forward.__dict__["__isabstractmethod__"]
+    forward.__dict__.pop("__isabstractmethod__", None)
     return forward
 
 

@@ -13,10 +13,12 @@ from flowrunner.bench.config import Source
 from flowrunner.bench.keeper import Keeper
 from flowrunner.bench.part import Part, join
 from flowrunner.bench.traced import Guard, OnCall, Traced
+from flowrunner.console.watched import WatchedConsole
 from flowrunner.device import Device
 from flowrunner.driver import Driver
 from flowrunner.errors import BenchError, FlowrunnerError
 from flowrunner.interface import Direct, Interface, client, offered
+from flowrunner.interfaces.console import Console
 
 
 class Bench:
@@ -37,6 +39,7 @@ class Bench:
         self.root = builder.build()
         self._order = tuple(part for part in builder.order if type(part.driver).opened is not Driver.opened)
         self._keepers: dict[str, Keeper] = {}
+        self._watched: dict[str, WatchedConsole] = {}
 
     def device(self, *, guard: Guard | None = None, on_call: OnCall | None = None) -> Device:
         """The bench as the job sees it: clients at their paths. A proxy has the client of what it refers to.
@@ -65,7 +68,10 @@ class Bench:
 
         guards = (guard, alive) if guard else (alive,)
         path = join(self.name, part.home)
-        direct = Direct(driver.front or driver)
+        reached = driver.front or driver
+        if isinstance(reached, Console):
+            reached = self._watched.setdefault(part.home, WatchedConsole(reached))
+        direct = Direct(reached)
         traced = Traced(direct, driver=path, type=part.type, guards=guards, on_call=on_call, on_log=self.on_log)
         return client(offered(type(driver)), traced)
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, cast
 
 from flowrunner.commands.command import Command
+from flowrunner.commands.console import console_behind
 from flowrunner.commands.reading import usage
-from flowrunner.commands.streams import console_behind
 from flowrunner.commands.terminal import check_terminal
 from flowrunner.device import Device
 from flowrunner.interfaces.console import Console

@@ -49,6 +49,8 @@ class Command:
     spellings: Mapping[str, str] = field(default_factory=dict)
     verbatim: bool = False
     check: Check | None = None
+    looks_on: Callable[[Mapping[str, Any]], bool] = lambda values: False
+    """Whether, with these values, it leases nothing and only watches what another does."""
 
     @property
     def summary(self) -> str:

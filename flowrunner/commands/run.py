@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from flowrunner.commands.command import Command
 from flowrunner.commands.find import Found, find
 from flowrunner.commands.method import Parameter
 from flowrunner.commands.reading import read
@@ -14,8 +17,23 @@ from flowrunner.device import Device
 ROLE = "dut"
 """What a device is called that is used by hand."""
 
-Action = Callable[[Device], Awaitable[int]]
-"""What is to be done with the device once it is had; returns the exit status."""
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is to be done with the part at `path` once the device is had."""
+
+    path: str
+    command: Command
+    values: Mapping[str, Any]
+
+    @property
+    def looks_on(self) -> bool:
+        """Whether it only watches what another does, so that the device is not leased."""
+        return self.command.looks_on(self.values)
+
+    async def __call__(self, device: Device) -> int:
+        """Do it; returns the exit status."""
+        return await self.command.run(device.at(self.path), self.values)
 
 
 def prepare(device: Device, words: Sequence[str]) -> str | Action:
@@ -37,8 +55,7 @@ def prepare(device: Device, words: Sequence[str]) -> str | Action:
         return command_help(found.path, found.command)
     if found.command.check:
         found.command.check(line.values)
-    run, path = found.command.run, found.path
-    return lambda leased: run(leased.at(path), line.values)
+    return Action(found.path, found.command, line.values)
 
 
 def _parsed(found: Found) -> Line:

@@ -6,13 +6,17 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 
 import anyio
 
 from flowrunner.commands.terminal import restore_terminals
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+STUCK = 1.0
+"""Seconds that a thread may take to end when all else has."""
 
 
 def run_until_told(work: Callable[[], Awaitable[int]]) -> int:
@@ -21,13 +25,26 @@ def run_until_told(work: Callable[[], Awaitable[int]]) -> int:
     Nobody reading what it prints counts as SIGPIPE.
     """
     try:
-        return anyio.run(_obeying, work)
+        status, told = anyio.run(_obeying, work)
+        if told:
+            _leave_stuck(status)
+        return status
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
         return 128 + signal.SIGPIPE
 
 
-async def _obeying(work: Callable[[], Awaitable[int]]) -> int:
+def _leave_stuck(status: int) -> None:
+    """Leave at once when a thread still writes to what nobody reads, such as a terminal that is stopped."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(STUCK)
+            if thread.is_alive():
+                os._exit(status)
+
+
+async def _obeying(work: Callable[[], Awaitable[int]]) -> tuple[int, bool]:
+    """The exit status, and whether a signal made it."""
     loop = asyncio.get_running_loop()
     asked: list[int] = []
 
@@ -43,4 +60,4 @@ async def _obeying(work: Callable[[], Awaitable[int]]) -> int:
         for number in NUMBERS:
             signal.signal(number, obey)
         status = await work()
-    return 128 + asked[0] if scope.cancelled_caught else status
+    return (128 + asked[0], True) if scope.cancelled_caught else (status, False)

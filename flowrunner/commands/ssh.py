@@ -16,12 +16,13 @@ import anyio.to_thread
 
 from flowrunner.beside import beside
 from flowrunner.commands.command import Command
-from flowrunner.commands.copying import read_to_end, typed
+from flowrunner.commands.copying import read_to_end
+from flowrunner.commands.escape import Escape, keys
 from flowrunner.commands.method import Parameter
 from flowrunner.commands.output import write_all
+from flowrunner.commands.pipe import NO_INPUT
 from flowrunner.commands.reading import usage
-from flowrunner.commands.streams import NO_INPUT
-from flowrunner.commands.terminal import Escape, raw_terminal
+from flowrunner.commands.terminal import raw_terminal
 from flowrunner.device import Device
 from flowrunner.interfaces.ssh import Ssh, SshTerminal
 from flowrunner.interfaces.ssh_session import Session
@@ -38,7 +39,7 @@ def ssh_commands() -> dict[str, Command]:
     )
     shell = (
         "Connect this terminal to a shell on the device, or to COMMAND. Ctrl-B three times in a row leaves; "
-        "those keys are sent too."
+        "the device gets the first two."
     )
     return {
         "run": Command("run", run, (COMMAND,), _run, (ENV, NO_INPUT), {"-e": "--env", "-n": "--no-input"},
@@ -83,7 +84,7 @@ async def _shell(node: Device, values: Mapping[str, Any]) -> int:
     async with ssh.session(" ".join(values.get("command", ())) or None, None, terminal) as stream:
         session, left = Session(stream), anyio.Event()
         with raw_terminal() as handle:
-            os.write(1, f"connected to {node.name}; Ctrl-B three times leaves\r\n".encode())
+            os.write(1, f"connected to {node.name}; {Escape().words} leaves\r\n".encode())
             async with beside(partial(_typed, session, handle, left), partial(_resized, session, handle)) as tasks:
                 status: list[int] = []
 
@@ -118,12 +119,11 @@ async def _fed(session: Session, source: AsyncIterator[bytes] | None) -> None:
 
 
 async def _typed(session: Session, handle: int, left: anyio.Event) -> None:
-    escape = Escape()
     with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-        async for data in typed(handle):
-            await session.send(data)
-            if escape.leaves(data):
-                left.set()
+        async for data in keys(handle, Escape()):
+            if data:
+                await session.send(data)
+        left.set()
 
 
 async def _resized(session: Session, handle: int) -> None:

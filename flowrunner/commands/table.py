@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from flowrunner.commands.board import board_shell
 from flowrunner.commands.command import Command, of_method
+from flowrunner.commands.console import console_command
 from flowrunner.commands.dump import dump_command
 from flowrunner.commands.forward import forward_tcp_command, forward_udp_command, forward_unix_command
 from flowrunner.commands.method import methods
+from flowrunner.commands.pipe import pipe_command
 from flowrunner.commands.screen import open_command
 from flowrunner.commands.shell import shell_command
 from flowrunner.commands.ssh import ssh_commands, ssh_word
 from flowrunner.commands.storage import flash_command
-from flowrunner.commands.streams import console_command, pipe_command
 from flowrunner.device import Device
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.network import Network
@@ -40,7 +41,7 @@ def commands(node: Device) -> dict[str, Command]:
         found |= ssh_commands()
         del found["execute"]  # what `run` does, for programs
     elif any(method.kind == "stream" for method in methods(node).values()):
-        found["pipe"] = pipe_command()
+        found["pipe"] = pipe_command(watched=node.offers(Console))
     if node.offers(Network, Screen):
         doors = (forward_tcp_command(), forward_unix_command())
         found |= {door.word: door for door in doors}
@@ -60,10 +61,10 @@ def command(node: Device, word: str) -> Command | None:
     found = commands(node).get(spelled)
     if found is None and spelled == "start-console" and node.offers(Console):
         return console_command(spelled)  # as Jumpstarter writes it
-    if found is None and spelled == "busybox-shell" and node.offers(BoardFlasher):
-        return board_shell("system")  # as Jumpstarter writes it
     if found is None and spelled in LOCAL_FILE and node.offers(Flasher):
         return LOCAL_FILE[spelled](spelled)
+    if found is None and spelled == "busybox-shell" and node.offers(BoardFlasher):
+        return board_shell("system")  # as Jumpstarter writes it
     if found is None and node.offers(Shell):
         return shell_command(word)
     if found is None and node.offers(Ssh):

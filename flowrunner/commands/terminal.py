@@ -1,4 +1,4 @@
-"""This process's terminal in raw mode, and how keys get from it to a device."""
+"""This process's terminal in raw mode: as it was again, however that ends."""
 
 from __future__ import annotations
 
@@ -7,40 +7,25 @@ import sys
 import termios
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from flowrunner.commands.reading import usage
-
-ESCAPE = 0x02
-"""Ctrl-B: three of them in a row leave the console."""
-
-TIMES = 3
-
-
-class Escape:
-    """Looks for the keys that leave. All of them go to the device too, as with Jumpstarter."""
-
-    def __init__(self) -> None:
-        self._seen = 0
-
-    def leaves(self, data: bytes) -> bool:
-        """Whether the third in a row is in `data`."""
-        for byte in data:
-            self._seen = self._seen + 1 if byte == ESCAPE else 0
-            if self._seen == TIMES:
-                return True
-        return False
-
 
 _before: list[tuple[int, Any]] = []
 """Terminals that are in raw mode now, with how they were."""
 
 
 def restore_terminals() -> None:
-    """Restore what is in raw mode; for those who leave at once."""
-    for handle, before in _before:
-        termios.tcsetattr(handle, termios.TCSANOW, before)
+    """Restore what is in raw mode. What was typed for the device and not read is dropped: it is not for a shell.
+
+    It never waits for a terminal that is stopped, and one that is gone needs nothing.
+    """
+    while _before:
+        handle, before = _before.pop()
+        with suppress(termios.error):
+            termios.tcflush(handle, termios.TCIFLUSH)
+            termios.tcsetattr(handle, termios.TCSANOW, before)
 
 
 def check_terminal() -> None:
@@ -53,11 +38,9 @@ def check_terminal() -> None:
 def raw_terminal() -> Iterator[int]:
     """Put the terminal into raw mode; leaving restores it, whatever happened. Yields its file descriptor."""
     handle = sys.stdin.fileno()
-    before = termios.tcgetattr(handle)
-    _before.append((handle, before))
+    _before.append((handle, termios.tcgetattr(handle)))
     try:
         tty.setraw(handle)
         yield handle
     finally:
-        termios.tcsetattr(handle, termios.TCSADRAIN, before)
-        _before.clear()
+        restore_terminals()

@@ -109,8 +109,9 @@ class Held:
             on_send=lambda data, secret: self._sent(name, data, secret), seed=self._run.seed,
         )  # fmt: skip
         self._run.journal.write(
-            "console.opened", console=name, log=log.path.name, times=log.times.name, pieces=log.pieces.name
-        )
+            "console.opened", console=name, log=log.path.name, times=log.times.name, pieces=log.pieces.name,
+            lease=self.lease.name, part=part,
+        )  # fmt: skip
         if self._run.witness:
             self._run.witness.console(self.lease, part, name)
         self._readers[part] = reader

@@ -50,6 +50,8 @@ class Owner:
     pipeline: str
     user: str
     pid: int
+    folder: str = ""
+    """Where the run keeps its journal and the logs of its consoles, for those who look on."""
 
     def __str__(self) -> str:
         return f"{self.user}, run {self.run} of {self.pipeline} (pid {self.pid})"

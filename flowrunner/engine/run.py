@@ -94,7 +94,8 @@ class Runner:
             self._journal = journal
             for listener in listeners:
                 journal.listen(listener)
-            owner = Owner(run=self.id, pipeline=self._plan.name, user=_user(), pid=os.getpid())
+            folder = str(self.folder.resolve())
+            owner = Owner(run=self.id, pipeline=self._plan.name, user=_user(), pid=os.getpid(), folder=folder)
             run = Run(
                 id=self.id, folder=self.folder, plan=self._plan, options=self._options, clock=clock, masker=masker,
                 journal=journal, lab=self._lab, owner=owner, body=self._body, last=self._last, past=self.past,

@@ -70,10 +70,12 @@ def _named(names: Names, cursor: Cursor) -> Iterator[Word]:
         yield from _words(names.templates, "a template")
     elif not cursor.key and last == "needs" and path[:1] == ("jobs",):
         yield from (word for word in _words(names.declared("jobs"), "a job") if word.text != path[1])
-    elif not cursor.key and (last in ("device", "together") or (last == "on" and path[-2:-1] != ("retry",))):
+    elif not cursor.key and last == "device":
+        yield from _words(names.devices, "a device")
+    elif not cursor.key and (last == "together" or (last == "on" and path[-2:-1] != ("retry",))):
         yield from _words(names.roles, "a device")
     elif not cursor.key and path[-2:-1] == ("devices",) and len(path) > 2:
-        yield from _words(names.roles, "a device") if _calls(cursor) else ()
+        yield from _words(names.devices, "a device") if _calls(cursor) else ()
     elif cursor.key and last in ("with", "devices") and call:
         found = names.template(call)
         if found:

@@ -58,7 +58,7 @@ class File:
         """Whether reading it asks a server for something."""
         include = self.root.get("include")
         entries = include.entries if isinstance(include, Mapping) else ()
-        return any(isinstance(value, Mapping) and value.key("git") for _, value in entries)
+        return any(isinstance(value, Mapping) and (value.key("git") or value.key("oci")) for _, value in entries)
 
 
 @dataclass

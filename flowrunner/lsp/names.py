@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flowrunner.errors import FlowrunnerError
 from flowrunner.lsp.files import File, Files
+from flowrunner.pipeline.devices import members
 from flowrunner.pipeline.outputs import outputs_of
 from flowrunner.plugins import load, types
 from flowrunner.source import Mapping as Map
@@ -57,11 +58,17 @@ class Names:
 
     @cached_property
     def roles(self) -> dict[str, Declared]:
-        """The devices of this place, those of blocks in it included."""
+        """The devices of this place, those of blocks in it included; one with a count, and each of its members."""
         holders = [self.own, *steps_of(self.own)]
         holders += [lease for step in steps_of(self.own) if isinstance(lease := step.get("lease"), Map)]
         called = [step for step in holders if step.key("call")]
-        return {name: one for holder in holders if holder not in called for name, one in self._of(holder, "devices")}
+        found = [entry for holder in holders if holder not in called for entry in self._of(holder, "devices")]
+        return {each: one for name, one in found for each in (name, *members(name, one.value))}
+
+    @property
+    def devices(self) -> dict[str, Declared]:
+        """Those that a step may work on: of a role with a count its members only."""
+        return {name: one for name, one in self.roles.items() if name in members(str(one.key.value), one.value)}
 
     def declared(self, word: str) -> dict[str, Declared]:
         """What stands under `inputs`, `secrets`, `jobs`, `templates` or `include`."""

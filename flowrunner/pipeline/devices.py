@@ -16,7 +16,7 @@ from flowrunner.expressions import Expression
 from flowrunner.interface import Interface
 from flowrunner.pipeline.fit import Fitted, Fitter, Read
 from flowrunner.pipeline.inputs import entries
-from flowrunner.pipeline.language import DeviceKeys
+from flowrunner.pipeline.language import MOST, DeviceKeys
 from flowrunner.pipeline.plan import DeviceRequest
 from flowrunner.pipeline.problems import Problems
 from flowrunner.pipeline.reuse_keys import RoleKeys
@@ -27,10 +27,14 @@ Interfaces = tuple[type[Interface], ...]
 
 @dataclass(slots=True)
 class Role:
-    """A role of a scope, and what the steps below use of it: the first place for each part and interfaces."""
+    """A role of a scope, and what the steps below use of it: the first place for each part and interfaces.
+
+    `group` is the name that the role shares with others, which were declared as one with a `count`.
+    """
 
     name: str
     key: Span
+    group: str | None = None
     needs: dict[tuple[str, Interfaces], Span] = field(default_factory=dict)
 
 
@@ -76,14 +80,35 @@ def check_interfaces(problems: Problems, fitted: Fitted[Any], key: Span) -> None
 
 def declare_roles(problems: Problems, node: Node | None, around: Roles) -> Roles:
     """The roles that `node` adds to those around it."""
-    found = {name: Role(name, key.where) for key, _ in getattr(node, "entries", ()) if (name := str(key.value))}
-    for name in found:
-        if name in around:
-            problems.add(
-                f"the role '{name}' is leased already", code="duplicate-role", where=found[name].key,
-                help=f"it is declared at {around[name].key.short}; give this one another name",
-            )  # fmt: skip
+    found: dict[str, Role] = {}
+    for key, value in getattr(node, "entries", ()):
+        group = str(key.value) if count_of(value) else None
+        for name in members(str(key.value), value):
+            if first := found.get(name) or around.get(name):
+                problems.add(
+                    f"the role '{name}' is leased already", code="duplicate-role", where=key.where,
+                    help=f"it is declared at {first.key.short}; give this one another name",
+                )  # fmt: skip
+            found[name] = Role(name, key.where, group)
     return {**around, **found}
+
+
+def count_of(value: Node) -> int | None:
+    """How many devices a role asks for; None when it is one, or when that is no good."""
+    node = value.get("count") if isinstance(value, Mapping) else None
+    found = node.value if isinstance(node, Scalar) else None
+    return found if type(found) is int and 1 <= found <= MOST else None
+
+
+def members(name: str, value: Node) -> list[str]:
+    """The roles that one entry of `devices` declares: `node1`, `node2` for `node` with a count of 2."""
+    count = count_of(value)
+    return [name] if count is None else [f"{name}{number}" for number in range(1, count + 1)]
+
+
+def group_of(roles: Roles, name: str) -> list[str]:
+    """The roles that were declared as `name` with a count."""
+    return [role.name for role in roles.values() if role.group == name]
 
 
 def request_devices(
@@ -102,7 +127,11 @@ def request_devices(
     if not isinstance(node, Mapping):
         return ()
     declared = entries(problems, Mapping(tuple(whole), node.where), "devices", "a selector", "{selector: board=virt}")
-    return tuple(_request(problems, name, key, keys, roles[name], read, known, late) for name, key, keys in declared)
+    return tuple(
+        _request(problems, member, key, keys, roles[member], read, known, late)
+        for name, key, keys in declared
+        for member in members(name, keys)
+    )
 
 
 def _request(
@@ -160,6 +189,11 @@ def choose_device(
     """The full path of the device for `what`: the one that is named, else the only one there is."""
     if given is not None:
         name, _, part = given.partition(".")
+        if several := group_of(roles, name):
+            advice = f"name one of them: {', '.join(several)}; or do it with all of them: on: {given}"
+            what = f"'{name}' is {len(several)} devices"
+            problems.add(what, code="ambiguous-device", where=place, help=advice)
+            return None
         if name not in roles:
             advice = near(name, roles) if roles else "declare it under devices"
             problems.add(f"there is no device '{name}'", code="unknown-device", where=place, help=advice)

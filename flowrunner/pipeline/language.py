@@ -193,11 +193,18 @@ class SecretKeys(Model):
     """What it is for."""
 
 
+MOST = 100
+"""Devices that one role may ask for."""
+
+
 class DeviceKeys(Model):
     """A role, and what must fill it."""
 
     selector: Annotated[str, DYNAMIC] = ""
     """A Kubernetes label selector such as `board=rpi4,!reserved`; empty matches every exporter."""
+
+    count: int | None = Field(default=None, ge=1, le=MOST)
+    """How many such devices: `node` with a count of 3 is leased as `node1`, `node2` and `node3`."""
 
     requires: list[str] = []
     """Interfaces that the device must offer, beside those that the steps need."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from flowrunner.errors import PipelineError, PipelineErrors, Span
+from flowrunner.errors import BenchError, PipelineError, PipelineErrors, Span
 from flowrunner.model import Model
 from flowrunner.pipeline.fit import Fitter
 from flowrunner.pipeline.problems import Problems
@@ -50,13 +50,19 @@ class Lock(Model):
     """The versions of the packages that their actions come from."""
 
     def write(self, folder: Path) -> None:
-        """Replace the file in `folder`; it is whole at any time."""
+        """Replace the file in `folder`; it is whole at any time.
+
+        Raises:
+            BenchError: it cannot be written.
+        """
         data = self.model_dump(exclude={"lock"})
         rest = {name: value for name, value in data.items() if value}
         part = folder / f".{NAME}.{os.getpid()}"
         try:
             part.write_text(HEAD + dump({"lock": self.lock, **rest}))
             part.replace(folder / NAME)
+        except OSError as error:
+            raise BenchError(f"{folder / NAME} could not be written: {error.strerror}", blame="config") from error
         finally:
             part.unlink(missing_ok=True)
 

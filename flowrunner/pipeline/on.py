@@ -10,6 +10,7 @@ from typing import Any
 from flowrunner.model import Type
 from flowrunner.pipeline.actions import Parts, find_action
 from flowrunner.pipeline.common import NOT_FOR_BLOCKS, Between, Common, read_block
+from flowrunner.pipeline.devices import group_of
 from flowrunner.pipeline.explain import given
 from flowrunner.pipeline.here import Here
 from flowrunner.pipeline.language import CommonKeys
@@ -56,6 +57,8 @@ def compile_on(here: Here, parts: Parts, position: int, between: Between) -> Blo
 def _targets(here: Here, parts: Parts) -> tuple[list[Scalar], bool]:
     """The devices as they are written, none of them when that is wrong, and whether they are used at once."""
     (key, value), before = parts.common["on"], len(here.problems)
+    if isinstance(value, Scalar) and _members(here, value) != [value]:
+        return _members(here, value), False
     if isinstance(value, Scalar):
         what = f"on needs a list of devices{f', got {given(value.value)}' if value.value is not None else ''}"
         advice = f"write it as on: [{'dut, ap' if value.value is None else value.text}]"
@@ -64,7 +67,15 @@ def _targets(here: Here, parts: Parts) -> tuple[list[Scalar], bool]:
         here.fit(CommonKeys, Mapping(((key, value),), value.where), "a step", anchor=key.where)
     listed = value.get("together") if isinstance(value, Mapping) else value
     items = listed.items if isinstance(listed, Sequence) and len(here.problems) == before else ()
-    return [item for item in items if isinstance(item, Scalar)], isinstance(value, Mapping)
+    found = [member for item in items if isinstance(item, Scalar) for member in _members(here, item)]
+    return found, isinstance(value, Mapping)
+
+
+def _members(here: Here, target: Scalar) -> list[Scalar]:
+    """The devices that `target` stands for: several for a role with a count, or for a part of it."""
+    name, dot, part = str(target.value).partition(".")
+    paths = [f"{member}{dot}{part}" for member in group_of(here.roles, name)]
+    return [Scalar(path, target.where, path, plain=True) for path in paths] or [target]
 
 
 def _makes_sense(here: Here, parts: Parts, targets: list[Scalar], *, together: bool, works: Any) -> bool:

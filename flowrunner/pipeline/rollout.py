@@ -11,7 +11,7 @@ from flowrunner.errors import Span, near
 from flowrunner.expressions import Expression
 from flowrunner.pipeline.actions import take_apart
 from flowrunner.pipeline.call import compile_call
-from flowrunner.pipeline.devices import resolve_selector
+from flowrunner.pipeline.devices import count_of, resolve_selector
 from flowrunner.pipeline.fit import Fitted
 from flowrunner.pipeline.here import Here
 from flowrunner.pipeline.ids import collect_ids
@@ -73,7 +73,12 @@ def _role(here: Here, entries: Entries, anchor: Span) -> str | None:
     roles = devices.entries if isinstance(devices, Mapping) else ()
     open_ = [str(k.value) for k, v in roles if isinstance(v, Mapping) and v.get("selector") is None]
     if len(open_) == 1:
-        return open_[0]
+        value = next(v for k, v in roles if k.value == open_[0])
+        if count_of(value) is None:
+            return open_[0]
+        what, advice = "a rollout takes the devices of its fleet one by one", "leave out count"
+        here.problems.add(what, code="bad-rollout", where=value.where, help=advice)
+        return None
     what = "a rollout needs one device without a selector: the fleet fills it"
     if open_:
         what = f"the fleet fills one device, and {' and '.join(open_)} have no selector"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from flowrunner.errors import PipelineError
+from flowrunner.errors import BenchError, PipelineError
 from flowrunner.model import Model
 from flowrunner.pipeline.fit import Fitter
 from flowrunner.pipeline.pinned import Pinned
@@ -66,7 +66,19 @@ def vendored(folder: Path) -> Mapping[str, Pinned]:
 
 
 def vendor(folder: Path, found: Mapping[str, Pinned]) -> Path:
-    """Make the folder anew beside the pipelines in `folder`, with all of `found`; it is whole whenever it is there."""
+    """Make the folder anew beside the pipelines in `folder`, with all of `found`; it is whole whenever it is there.
+
+    Raises:
+        BenchError: it cannot be written.
+    """
+    try:
+        return _made(folder, found)
+    except OSError as error:
+        what = f"{folder / FOLDER} could not be written: {error.strerror or error}"
+        raise BenchError(what, blame="config") from error
+
+
+def _made(folder: Path, found: Mapping[str, Pinned]) -> Path:
     place = folder / FOLDER
     new = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=folder))
     try:

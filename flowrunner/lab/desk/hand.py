@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from flowrunner.bench.bench import Bench
-from flowrunner.commands.run import ROLE, prepare
+from flowrunner.commands.run import ROLE, Action, prepare
+from flowrunner.device import Device
 from flowrunner.errors import FlowrunnerError
 from flowrunner.lab.desk.held import Standing, hold
+from flowrunner.lab.desk.looking import lookout
 from flowrunner.lab.locks import Blocked
 
 
@@ -26,16 +28,23 @@ async def operate_here(
     if isinstance(action, str):
         tell(action)
         return 0
+    if action.looks_on:
+        return await action(await lookout(exporter, bench.device(), environment, waiting))
     lock = await hold(exporter, "flow device", environment, waiting)
     outcome: int | Exception = 0
     try:
         async with bench.opened():
-            try:
-                outcome = await action(bench.device())
-            except (FlowrunnerError, OSError) as error:  # raised below, where no task group wraps it
-                outcome = error
+            outcome = await _attempt(action, bench.device())
     finally:
         lock.free()
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
+
+
+async def _attempt(action: Action, device: Device) -> int | Exception:
+    """The exit status, or what went wrong: raised where no task group wraps it."""
+    try:
+        return await action(device)
+    except (FlowrunnerError, OSError) as error:
+        return error

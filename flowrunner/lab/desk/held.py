@@ -30,7 +30,9 @@ class Standing(Protocol):
 
 
 def waits(owner: str, position: int) -> str:
-    """What is said while `owner` has it; `position` in the queue counts from 1."""
+    """What is said while `owner` has it; `position` in the queue counts from 1. Who watches waits for an owner."""
+    if not owner:
+        return "waiting until somebody uses it"
     return f"waiting: in use by {owner}" + (f", place {position} in the queue" if position > 1 else "")
 
 

@@ -45,6 +45,9 @@ class ForeignRemote(Remote):
 
     @asynccontextmanager
     async def leased(self, claim: Claim, waiting: Waiting) -> AsyncIterator[RemoteLease]:
+        if claim.watch:
+            what = f"{self.endpoint} is an exporter of Jumpstarter: its consoles cannot be watched"
+            raise BenchError(what, blame="config", help="open one: console")
         lease = RemoteLease(name=self.name or str(self.endpoint), device=self.device, guarded=False)
         lease.device = self._with_clients(claim, _guard(lease))
         readiness = Readiness(self._channel, self.id, str(self.endpoint), claim)

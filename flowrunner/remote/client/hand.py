@@ -37,7 +37,9 @@ async def operate(
         if isinstance(action, str):
             tell(action)
             return 0
-        claim = Claim(role=ROLE, owner=owner("flow device"), grace=GRACE, join=join, on_log=on_log)
+        claim = Claim(
+            role=ROLE, owner=owner("flow device"), grace=GRACE, join=join, watch=action.looks_on, on_log=on_log
+        )
         async with remote.leased(claim, waiting) as lease:
             outcome = await _carried_out(action, lease)
     if isinstance(outcome, Exception):

@@ -149,5 +149,5 @@ class _Holding:
 def _wish(claim: Claim) -> dict[str, Any]:
     return {
         "owner": claim.owner, "grace": claim.grace, "safe_state": [list(pair) for pair in claim.safe_state],
-        "duration": claim.duration, "shared": claim.shared, "join": claim.join,
+        "duration": claim.duration, "shared": claim.shared, "join": claim.join, "watch": claim.watch,
     }  # fmt: skip

@@ -46,7 +46,8 @@ class Claim:
     `role` is how the job calls the device: the first part of the paths in errors and in `on_call`. `safe_state` is
     driven by the exporter when the client is not heard of for `grace` seconds: paths with the method to call.
     `duration` is in seconds, None has no end. A `shared` lease lets clients of Jumpstarter work beside it. `join` is
-    the name of a lease that somebody else has, such as the shell around this process, to work within it.
+    the name of a lease that somebody else has, such as the shell around this process, to work within it. With `watch`
+    nothing is leased: the consoles of whoever has the exporter, or will have it next, can be watched.
     """
 
     role: str
@@ -56,6 +57,7 @@ class Claim:
     duration: float | None = None
     shared: bool = False
     join: str | None = None
+    watch: bool = False
     on_call: OnCall | None = None
     on_log: Callable[[LogLine], None] | None = None
 

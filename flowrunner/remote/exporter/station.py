@@ -175,6 +175,8 @@ class Station:
             await self.around.begin(turn)
         else:
             self.statuses.set(Status.LEASE_READY, f"in use by {turn.owner}")
+        turn.watched = self._bench.device(guard=turn.guard, on_call=turn.only_watching)
+        self._move()
 
     async def _end(self, turn: Turn) -> None:
         if self.around:
@@ -219,6 +221,12 @@ class Station:
         finally:
             self._queue.remove(turn)
             self._move()
+
+    async def in_use(self) -> Turn:
+        """The turn of whoever has the bench, or will have it next."""
+        while self.turn is None or self.turn.watched is None or self.turn.over.is_set():
+            await self._moved.wait()
+        return self.turn
 
     def _move(self) -> None:
         """Let everyone who waits look again."""

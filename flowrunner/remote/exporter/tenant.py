@@ -33,6 +33,7 @@ class Wish(BaseModel):
     duration: Annotated[float, Field(gt=0)] | None = None
     shared: bool = False
     join: str | None = None
+    watch: bool = False
 
 
 class Tenant:
@@ -106,6 +107,8 @@ class Tenant:
             elif wish.join:
                 turn = self._joined(wish.join)
                 await self._use(turn, turn.device)
+            elif wish.watch:
+                await self._look_on()
             else:
                 await self._take(wish)
         except FlowrunnerError as error:
@@ -157,6 +160,26 @@ class Tenant:
         self.link.post(Kind.TAKEN, 0, {"lease": turn.id})
         await self._until_over(turn)
         await self._work.ended()
+
+    async def _look_on(self) -> None:
+        """See the consoles of whoever has the exporter, or will have it next; they end with that turn."""
+        assert self._work is not None
+        self._queueing = True
+        if self._station.turn is None:
+            await self._tell_waiting("", 1)
+        turn = await self._station.in_use()
+        self._queueing = False
+        self._work.device = turn.watched
+        self.link.post(Kind.TAKEN, 0, {"lease": turn.id})
+        given = asyncio.create_task(self._given.wait())
+        over = asyncio.create_task(turn.over.wait())
+        try:
+            await asyncio.wait((given, over), return_when=asyncio.FIRST_COMPLETED)
+            await self._work.ended()
+            await given
+        finally:
+            given.cancel()
+            over.cancel()
 
     async def _until_over(self, turn: Turn) -> None:
         over = asyncio.create_task(asyncio.Event().wait() if self._within else turn.over.wait())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 
@@ -23,7 +23,8 @@ class Turn:
     """The time in which one owner has the bench. `over` is set when it ends; calls are refused from then on.
 
     `unguarded` is the same device, for what the exporter itself has to do. A `shared` one lets clients of Jumpstarter
-    work beside it (a shell of ours with `j` inside).
+    work beside it (a shell of ours with `j` inside). `watched` is the device for those who only look on, None until
+    there is one.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Turn:
     shared: bool = False
     device: Device = field(default_factory=lambda: Device("", "composite"))
     unguarded: Device = field(default_factory=lambda: Device("", "composite"))
+    watched: Device | None = None
     over: anyio.Event = field(default_factory=anyio.Event)
     reason: str | None = None
 
@@ -43,6 +45,11 @@ class Turn:
         """Raise when no call may be made any more."""
         if self.over.is_set():
             raise BenchError(self.reason or "the lease has ended", blame="lost")
+
+    def only_watching(self, driver: str, method: str, arguments: Mapping[str, Any]) -> None:
+        """Raise when a call is more than looking on."""
+        if method != "watch":
+            raise Busy(self.owner)
 
 
 class Around(Protocol):

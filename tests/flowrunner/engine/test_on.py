@@ -63,3 +63,24 @@ def test_at_once_takes_as_long_as_the_slowest(tmp_path: Path) -> None:
     body = HEAD + "steps:\n  - {power: on, on: {together: [left, right]}, timeout: 20s}\n"
     done = execute(tmp_path, body, lab=lab)
     assert done.outcome == "passed", "each waits for the other"
+
+
+def test_members_of_a_role_with_a_count_are_devices_of_their_own(tmp_path: Path) -> None:
+    lab = "exporters:\n" + "".join(
+        f"  {name}: {{labels: {{board: x}}, export: {{power: {{type: power.virtual}}}}}}\n" for name in ("a", "b", "c")
+    )
+    text = (
+        "devices: {node: {selector: board=x, count: 3}}\nsteps:\n  - {power: on, on: {together: [node]}}\n"
+        "  - {id: draw, power: {action: read}, on: node}\n"
+        "  - assert: ${{ steps.draw.outputs.readings.node3[0].voltage > 0 }}\n"
+        "  - {id: names, log: '${{ devices.node1.name }}${{ devices.node2.name }}${{ devices.node3.name }}'}\n"
+    )
+    done = execute(tmp_path, text, lab=lab)
+    assert done.outcome == "passed", done.finished.result
+    (named,) = [event["message"] for event in done.events if event["event"] == "log"]
+    assert sorted(named) == ["a", "b", "c"], "each has one of its own"
+    assert sorted(event["role"] for event in done.events if event["event"] == "lease.released") == [
+        "node1",
+        "node2",
+        "node3",
+    ]

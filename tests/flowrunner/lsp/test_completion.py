@@ -32,6 +32,8 @@ def named(value: object) -> str:
         ("  - power: on\n    device: |\n", {"dut", "ap"}),
         ("  - power: on\n    on: [dut, a|]\n", {"dut", "ap"}),
         ("  - power: on\n    on: {together: [|]}\n", {"dut", "ap"}),
+        ("  - lease: {devices: {n: {count: 2}}, steps: [{power: on, device: |}]}\n", {"dut", "ap", "n1", "n2"}),
+        ("  - lease: {devices: {n: {count: 2}}, steps: [{power: on, on: |}]}\n", {"dut", "ap", "n", "n1", "n2"}),
         ("  - power: on\n    retry: {attempts: 2, on: [|]}\n", {"infra", "device", "timeout", "failed"}),
         ("  - group:\n      - power: on\n        device: a|\n", {"dut", "ap"}),
         ("  - power: on\n    retry: {attempts: 2, o|}\n", {"on", "backoff", "attempt_timeout", "between"}),
