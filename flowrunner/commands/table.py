@@ -5,13 +5,14 @@ from __future__ import annotations
 from flowrunner.commands.board import board_shell
 from flowrunner.commands.command import Command, of_method
 from flowrunner.commands.console import console_command
+from flowrunner.commands.dump import dump_command
 from flowrunner.commands.forward import forward_tcp_command, forward_udp_command, forward_unix_command
 from flowrunner.commands.method import methods
 from flowrunner.commands.pipe import pipe_command
 from flowrunner.commands.screen import open_command
 from flowrunner.commands.shell import shell_command
 from flowrunner.commands.ssh import ssh_commands, ssh_word
-from flowrunner.commands.storage import dump_command, flash_command
+from flowrunner.commands.storage import flash_command
 from flowrunner.device import Device
 from flowrunner.interfaces.console import Console
 from flowrunner.interfaces.network import Network
