@@ -79,7 +79,7 @@ class Git:
     def _fetched(self, folder: Path, url: str, ref: str, where: Span) -> str:
         if not (folder / "repository").is_dir():
             self._git(folder, url, where, "init", "--quiet", "--bare", str(folder / "repository"))
-        fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--force", url, f"{ref}:refs/flow/wanted")
+        fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--force", "--", url, f"{ref}:refs/flow/wanted")
         self._git(folder / "repository", url, where, *fetch)
         return self._git(folder / "repository", url, where, "rev-parse", "refs/flow/wanted^{commit}").strip()
 

@@ -13,6 +13,7 @@ from pydantic import Field
 from flowrunner.errors import BenchError, PipelineError, PipelineErrors, Span
 from flowrunner.model import Model
 from flowrunner.pipeline.fit import Fitter
+from flowrunner.pipeline.pinned import Pin
 from flowrunner.pipeline.problems import Problems
 from flowrunner.source import Mapping, Node, load
 from flowrunner.source.writing import dump
@@ -24,7 +25,7 @@ HEAD = "# Written by 'flow lock'. 'flow run --frozen' refuses whatever is not so
 class LockedInclude(Model):
     """Content that pipelines include from."""
 
-    pin: str
+    pin: Pin
     """The commit, or the digest of the artifact."""
 
     files: dict[str, str] = {}

@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+
+def _pin(text: str) -> str:
+    """A pin goes to git and into paths as it is: one that somebody has edited must not mean anything else there."""
+    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}|sha256:[0-9a-f]{64}", text):
+        facts = {"why": "is a commit or a digest, all of it", "help": "write it anew: 'flow lock', 'flow vendor'"}
+        raise PydanticCustomError("pin", "{why}", facts)
+    return text
+
+
+Pin = Annotated[str, AfterValidator(_pin)]
+"""The commit, or the digest of the artifact."""
 
 
 @dataclass(frozen=True, slots=True)

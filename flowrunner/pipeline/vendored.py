@@ -7,12 +7,15 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from flowrunner.errors import BenchError, PipelineError
 from flowrunner.model import Model
 from flowrunner.pipeline.fit import Fitter
-from flowrunner.pipeline.pinned import Pinned
+from flowrunner.pipeline.pinned import Pin, Pinned
 from flowrunner.pipeline.problems import Problems
 from flowrunner.source import Mapping as MappingNode
 from flowrunner.source import load
@@ -23,13 +26,20 @@ INDEX = "index.yaml"
 HEAD = "# Written by 'flow vendor': what pipelines include from elsewhere, so that nobody is asked for it.\n"
 
 
+def _name(text: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", text):
+        facts = {"why": "is the name of one beside the index", "help": "write it anew with 'flow vendor'"}
+        raise PydanticCustomError("folder", "{why}", facts)
+    return text
+
+
 class VendoredKeys(Model):
     """One repository or artifact."""
 
-    pin: str
+    pin: Pin
     """The commit, or the digest of the artifact."""
 
-    folder: str
+    folder: Annotated[str, AfterValidator(_name)]
     """Where its files are, beside this file."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from pathlib import Path
 
@@ -165,6 +166,44 @@ def test_an_image_that_changed_at_its_server_is_not_flashed_when_frozen(tmp_path
         assert f"the image '{url}/other.img' is not in flow.lock" in desk.does(
             "run", "p.yaml", "--frozen", *other, status=2
         )
+
+
+def test_a_frozen_run_is_replayed_without_its_lock_and_its_images(tmp_path: Path, desk: Desk) -> None:
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "disk.img").write_bytes(b"good" * 1000)
+    (desk.folder / "lab.yaml").write_text(LAB.replace("DISK", str(tmp_path / "disk")))
+    with web_server(served) as url:
+        (desk.folder / "p.yaml").write_text(IMAGE % url)
+        desk.does("lock", "p.yaml")
+        desk.does("run", "p.yaml", "--frozen")
+    (desk.folder / NAME).unlink()
+    desk.does("replay", "last")
+
+
+@pytest.mark.parametrize("pin", ["--upload-pack=touch OWNED;git-upload-pack", "../../.."])
+def test_a_pin_that_was_edited_into_something_else_reaches_nobody(desk: Desk, repository: Repository, pin: str) -> None:
+    desk.does("lock", "p.yaml")
+    desk.does("vendor", "p.yaml")
+    commit = repository.git("rev-parse", "HEAD")
+    index = desk.folder / "flow-vendor/index.yaml"
+    kept = index.read_text()
+    for path, how in ((desk.folder / NAME, ["--frozen"]), (index, [])):
+        path.write_text(re.sub(f'pin: "?{commit}"?', f'pin: "{pin}"', path.read_text()))
+        out = desk.does("check", "p.yaml", *how, status=2)
+        assert "error: pin is a commit or a digest, all of it" in out and f"{path.name}:" in out
+        index.write_text(kept)
+    shutil.rmtree(desk.folder / "cache")
+    shutil.rmtree(desk.folder / "flow-vendor")
+    desk.does("check", "p.yaml", "--frozen", status=2)
+    assert not list(desk.folder.parent.rglob("OWNED"))
+
+
+def test_an_index_of_copies_leads_to_nothing_else(desk: Desk) -> None:
+    desk.does("vendor", "p.yaml")
+    index = desk.folder / "flow-vendor/index.yaml"
+    index.write_text(re.sub("folder: .*", "folder: ../../outside", index.read_text()))
+    assert "folder is the name of one beside the index" in desk.does("check", "p.yaml", status=2)
 
 
 def test_a_frozen_run_is_resumed_as_it_was(desk: Desk, repository: Repository) -> None:
