@@ -16,7 +16,8 @@ names = st.one_of(
     st.sampled_from(["https://e.com/a.git@v1", "yes", "1", "~", "r.e.com:5000/a/b:1.4", "#x", "a: b", "*a", "-", "file.yaml"]),
 )  # fmt: skip
 digests = st.text("0123456789abcdef", min_size=4, max_size=64)
-includes = st.builds(LockedInclude, pin=digests, files=st.dictionaries(names, digests, max_size=3))
+pins = st.from_regex("([0-9a-f]{40}|[0-9a-f]{64}|sha256:[0-9a-f]{64})", fullmatch=True)
+includes = st.builds(LockedInclude, pin=pins, files=st.dictionaries(names, digests, max_size=3))
 locks = st.builds(
     Lock, lock=st.just(1), pipelines=st.lists(names, unique=True, max_size=3).map(sorted),
     includes=st.dictionaries(names, includes, max_size=3), images=st.dictionaries(names, digests, max_size=3),
