@@ -56,7 +56,7 @@ class WatchedConsole(Console):
 
     def came(self, data: bytes, user: _Used) -> None:
         """`user` has read `data`; where several read the same console, what the first of them reads counts."""
-        if user is not self._users[0]:
+        if self._users[:1] != [user]:
             return
         self._recent += data
         if len(self._recent) > 2 * RECENT:
