@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from flowrunner.image.stored import stored_digest
 from flowrunner.pipeline.compiler import Compiled, compile
 from flowrunner.pipeline.images import image_uses
 from flowrunner.pipeline.lock import NAME, Lock, merged, read_lock
+from flowrunner.pipeline.pinned import alone
 from flowrunner.pipeline.pins import Pins
 from flowrunner.pipeline.vendored import vendored
 
@@ -41,26 +43,24 @@ def lock(
     """
     with reporting():
         folder = folder_of(pipelines or [])
-        held = read_lock(folder)
-        before = held.lock if held else None
-        known = [folder / name for name in before.pipelines if (folder / name).is_file()] if before else []
-        files = {path.name: path for path in (*known, *(pipelines or ()))}
-        if not files:
-            help = "name the pipelines: flow lock boot-test.yaml"
-            raise PipelineError(f"there is no {NAME} in {folder} that names any", code="usage", help=help)
-        pins = Pins(before if keep else None, frozen=False, vendored={} if not keep else vendored(folder))
-        compiled = [
-            compile(
-                path, inputs=pairs(input), inputs_file=inputs_file, environment=os.environ, secrets_file=secrets_file,
-                complete=False, pins=pins,
+        with alone(folder):
+            held = read_lock(folder)
+            before = held.lock if held else Lock(lock=1)
+            known = [folder / name for name in before.pipelines if (folder / name).is_file()]
+            files = {path.name: path for path in (*known, *(pipelines or ()))}
+            if not files:
+                help = "name the pipelines: flow lock boot-test.yaml"
+                raise PipelineError(f"there is no {NAME} in {folder} that names any", code="usage", help=help)
+            pins = (
+                Pins(before, frozen=False, vendored=vendored(folder)) if keep else Pins(None, frozen=False, vendored={})
             )
-            for path in files.values()
-        ]  # fmt: skip
-        images = _images(compiled, before.images if before and keep else {}, folder)
-        fresh = merged(list(files), [*(one.found for one in compiled), Lock(lock=1, images=images)])
-        found = list((before or Lock(lock=1)).differences(fresh))
-        if found and not check:
-            fresh.write(folder)
+            how = partial(compile, inputs=pairs(input), inputs_file=inputs_file, environment=os.environ, pins=pins)
+            compiled = [how(path, secrets_file=secrets_file, complete=False) for path in files.values()]
+            images = _images(compiled, before.images if keep else {}, folder)
+            fresh = merged(list(files), [*(one.found for one in compiled), Lock(lock=1, images=images)])
+            found = list(before.differences(fresh))
+            if found and not check:
+                fresh.write(folder)
     for line in found:
         typer.echo(line)
     changes = "1 change" if len(found) == 1 else f"{len(found)} changes"
@@ -75,7 +75,10 @@ def folder_of(pipelines: Sequence[Path]) -> Path:
     if len(folders) > 1:
         what, help = "pipelines of several folders have several locks", "lock them folder by folder"
         raise PipelineError(what, code="usage", help=help)
-    return next(iter(folders.values()), Path())
+    folder = next(iter(folders.values()), Path())
+    if not folder.is_dir():
+        raise PipelineError(f"there is no folder '{folder}'", code="no-file", help=f"looked from {Path.cwd()}")
+    return folder
 
 
 def _images(compiled: Sequence[Compiled], known: dict[str, str], folder: Path) -> dict[str, str]:

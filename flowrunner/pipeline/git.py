@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from flowrunner.errors import PipelineError, Span
 from flowrunner.pipeline.fit import Fitted
-from flowrunner.pipeline.pinned import Pinned
+from flowrunner.pipeline.pinned import Pinned, alone
 from flowrunner.pipeline.pins import Pins
 from flowrunner.pipeline.place import Place
 from flowrunner.pipeline.reuse_keys import IncludeKeys
@@ -71,7 +69,7 @@ class Git:
         wanted = self._pins.locked(name, where) or ref
         folder = cache_folder(self._environment) / "git" / hashlib.sha256(url.encode()).hexdigest()[:32]
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone(folder / "lock"):
+        with alone(folder):  # git does not fetch twice at once into one shallow repository
             is_here = COMMIT.fullmatch(wanted) and (folder / wanted).is_dir()
             commit = wanted if is_here else self._fetched(folder, url, wanted, where)
             return Pinned(commit, self._files(folder, commit, url, where))
@@ -139,11 +137,3 @@ def _shown(url: str) -> str:
     """A URL without the name and the password in it."""
     parts = urlsplit(url)
     return url if not parts.username else parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the lock `path`: git does not fetch twice at once into one shallow repository."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

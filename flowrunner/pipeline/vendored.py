@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from flowrunner.errors import BenchError, PipelineError
 from flowrunner.model import Model
 from flowrunner.pipeline.fit import Fitter
-from flowrunner.pipeline.pinned import Pin, Pinned
+from flowrunner.pipeline.pinned import Pin, Pinned, alone
 from flowrunner.pipeline.problems import Problems
 from flowrunner.source import Mapping as MappingNode
 from flowrunner.source import load
@@ -82,7 +82,10 @@ def vendor(folder: Path, found: Mapping[str, Pinned]) -> Path:
         BenchError: it cannot be written.
     """
     try:
-        return _made(folder, found)
+        with alone(folder):
+            for left in folder.glob(f".{FOLDER}-*"):  # by one that was killed
+                shutil.rmtree(left)
+            return _made(folder, found)
     except OSError as error:
         what = f"{folder / FOLDER} could not be written: {error.strerror or error}"
         raise BenchError(what, blame="config") from error

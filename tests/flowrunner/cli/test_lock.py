@@ -16,6 +16,8 @@ from tests.support.registry import needs_registry, registry
 from tests.support.shelf import Shelf
 from tests.support.stores import web_server
 
+pytestmark = pytest.mark.machine
+
 TEMPLATE = "flow: 1\ninclude: {a: {git: '%s', ref: main, path: lib/a.yaml}}\nsteps: [{call: a.say}]\n"
 
 
@@ -270,3 +272,21 @@ def test_a_library_with_a_mistake_is_not_pushed(desk: Desk, tmp_path: Path) -> N
     (tmp_path / "library").mkdir()
     (tmp_path / "library/a.yaml").write_text("flow: 1\ntemplates: {say: {steps: [{lgo: hello}]}}\n")
     assert "did you mean 'log'" in desk.does("push", str(tmp_path / "library"), "127.0.0.1:1/flows/oem:1.4", status=2)
+
+
+def test_two_that_lock_at_once_both_have_their_pipeline_in_it(desk: Desk) -> None:
+    for name in ("q", "r", "s"):
+        (desk.folder / f"{name}.yaml").write_text("flow: 1\nsteps: [{log: hello}]\n")
+    both = [desk.start("lock", f"{name}.yaml") for name in ("q", "r", "s")]
+    for process in both:
+        process.communicate(timeout=60)
+    assert [process.returncode for process in both] == [0, 0, 0]
+    assert all(f"- {name}.yaml" in desk.text for name in ("q", "r", "s"))
+
+
+def test_what_a_killed_vendor_left_is_removed_by_the_next(desk: Desk) -> None:
+    left = desk.folder / ".flow-vendor-killed"
+    left.mkdir()
+    (left / "old").touch()
+    desk.does("vendor", "p.yaml")
+    assert sorted(path.name for path in desk.folder.iterdir() if "vendor" in path.name) == ["flow-vendor"]
