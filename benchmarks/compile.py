@@ -27,7 +27,7 @@ def written(folder: Path) -> Path:
     """The pipeline, with its library beside it."""
     for number in range(FILES):
         (folder / f"lib{number}.yaml").write_text(library(number))
-    boards, slots = JOBS // 10, 10
+    boards = ", ".join(f"b{number}" for number in range(JOBS // 10))
     included = "\n".join(f"  lib{number}: lib{number}.yaml" for number in range(0, FILES, 8))
     calls = "\n".join(
         f"      - {{id: c{number}, call: lib{number}.work{number % TEMPLATES},"
@@ -37,7 +37,7 @@ def written(folder: Path) -> Path:
     path = folder / "large.yaml"
     path.write_text(
         f"flow: 1\ninclude:\n{included}\njobs:\n  smoke:\n    strategy:\n      matrix:\n"
-        f"        board: [{', '.join(f'b{n}' for n in range(boards))}]\n        slot: [{', '.join(map(str, range(slots)))}]\n"
+        f"        board: [{boards}]\n        slot: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n"
         f'    devices: {{dut: {{selector: "board=${{{{ matrix.board }}}},slot=${{{{ matrix.slot }}}}"}}}}\n'
         f"    steps:\n{calls}\n"
     )
