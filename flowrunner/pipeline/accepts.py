@@ -51,8 +51,10 @@ def read_accepted(problems: Problems, node: Node | None, template: str, folder: 
         if default is not None and one.keys.type in ("file", "directory"):
             files[name] = facts(Path(default))
         kind = _annotation(one.keys, folder)
-        about = Field(default=... if one.required else default, alias=name, description=one.keys.description)
-        fields[f"input{position}"] = (kind if one.required or default is not None else Optional[kind], about)  # noqa: UP045
+        default = ... if one.required else default
+        offered: dict[str, Any] | None = {"enum": list(one.keys.choices)} if one.keys.choices else None
+        about = Field(default=default, alias=name, description=one.keys.description, json_schema_extra=offered)
+        fields[f"input{position}"] = (kind if default is not None else Optional[kind], about)  # noqa: UP045
     model: type[BaseModel] = create_model(template, __base__=Model, __module__=__name__, **fields)
     types: dict[str, Type] = {
         name: "any" if one is None or (_may_be_null(one) and one.keys.type != "secret") else one.keys.type

@@ -94,6 +94,20 @@ def compile(
     return Compiled(replace(plan, digest=digest_of(plan)), secrets, lock, tuple(warnings), images)
 
 
+def library_of(path: Path, environment: Map[str, str]) -> tuple[Library, Mapping]:
+    """The templates that the pipeline in the file `path` can call, and its root. Other mistakes in it do not matter.
+
+    Raises:
+        PipelineErrors: it is no pipeline at all.
+    """
+    document, problems = load(path), Problems()
+    root = _root(problems, document)
+    problems.raise_all()
+    assert root is not None
+    compiler = _Compiler(problems, document, root, path, environment, Pins.of(path.parent))
+    return compiler.library(), root
+
+
 def _root(problems: Problems, document: Document) -> Mapping | None:
     root = document.root
     if isinstance(root, Mapping):
@@ -121,8 +135,7 @@ class _Compiler:
     def compile(self, inputs: Inputs, secrets: tuple[str, ...], environment: Map[str, str], *, complete: bool) -> Plan:
         """The plan, as far as there is one."""
         keys = _keys(self._problems, self._document, self._root)
-        place = Place(self._path.absolute(), self._document.name)
-        library = self._includes.library(self._document, self._root, place)
+        library = self.library()
         name = keys.get("name") or self._path.stem
         scope = self._scope(library, inputs, secrets, environment)
         library.check()
@@ -138,6 +151,10 @@ class _Compiler:
             sources=dict(self._problems.sources), includes=self._digests(),
             leases=leased_together(self._problems, scope, _fixed(inputs, environment)),
         )  # fmt: skip
+
+    def library(self) -> Library:
+        """The templates of the file and of what it includes."""
+        return self._includes.library(self._document, self._root, Place(self._path.absolute(), self._document.name))
 
     @property
     def digests(self) -> Map[Place, str]:

@@ -116,8 +116,8 @@ class CommonKeys(Model):
     device: str | None = None
     """The role it works on, or a path such as `dut.console2`; implied when there is exactly one role."""
 
-    on: Annotated[list[str], Field(min_length=1)] | OnKeys | None = None
-    """Several devices instead of one: a list is done one after the other, `{together: [...]}` at once."""
+    on: str | Annotated[list[str], Field(min_length=1)] | OnKeys | None = None
+    """Several devices instead of one: a list or a role with a count is done one by one, `{together: [...]}` at once."""
 
     foreach: Annotated[list[Any], DYNAMIC] | None = None
     """Do it for each of these; `loop.item` and `loop.index` are in its expressions, outputs become lists."""

@@ -62,9 +62,9 @@ class Library:
         """The template that is called `name` here, such as `boot` or `hil.boot`; None when there is none, as noted."""
         alias, dot, own = name.partition(".")
         if not dot:
-            return self._own(name, where, self._choices())
+            return self._own(name, where, self.names())
         if alias not in self.aliases:
-            advice = near(name, self._choices()) if self._choices() else "name the file under include"
+            advice = near(name, self.names()) if self.names() else "name the file under include"
             what = f"nothing is included as '{alias}'"
             self.problems.add(what, code="unknown-template", where=where, help=advice)
             return None
@@ -76,7 +76,8 @@ class Library:
         for name, (key, _) in self.declared.items():
             self._own(name, key.where, [])
 
-    def _choices(self) -> list[str]:
+    def names(self) -> list[str]:
+        """All that can be called here."""
         inside = (f"{alias}.{name}" for alias, one in self.aliases.items() if one for name in one.declared)
         return [*self.declared, *inside]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
 from flowrunner.describe import described
 
@@ -82,7 +82,9 @@ def _takes_any_text(schema: Schema) -> bool:
 
 
 class _Generator(GenerateJsonSchema):
-    """Leaves out the titles that only repeat a name."""
+    """Leaves out the titles that only repeat a name, and defaults that are no plain data, such as a secret."""
+
+    ignored_warning_kinds: set[JsonSchemaWarningKind] = {"skipped-choice", "non-serializable-default"}
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -137,7 +139,7 @@ def _property(name: str, schema: Mapping[str, Any], dynamic: bool) -> Schema:
     if "default" in found:
         default = found["default"]
         told = default if isinstance(default, str) else json.dumps(default)
-        found["description"] += f" The default is `{told}`."
+        found["description"] = f"{found.get('description', '')} The default is `{told}`.".strip()
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from pathlib import Path
 from textwrap import indent
@@ -13,6 +14,7 @@ from flowrunner.pipeline.actions import BLOCKS, COMMON, SCOPE
 from flowrunner.pipeline.devices import interface_names
 from flowrunner.pipeline.language import DefaultKeys, DeviceKeys, InputKeys, PipelineKeys, RetryKeys, WatchKeys
 from flowrunner.pipeline.marks import key_of
+from flowrunner.pipeline.own_schema import own_schema
 from flowrunner.plugins import load, types
 from flowrunner.step import Step
 from tests.editor.client import ROOT, Editor
@@ -228,3 +230,45 @@ async def test_shows_the_page_of_an_action(editor: Editor) -> None:
 async def test_shows_the_help_of_a_key(editor: Editor, typed: str, help: str) -> None:
     shown = await editor.hover(steps(f"- {typed}"))
     assert re.sub(r"\\(.)", r"\1", help) in shown
+
+
+LIBRARY = """
+flow: 1
+templates:
+  boot:
+    inputs: {within: {type: duration}, mode: {type: string, choices: [fast, slow], default: fast}}
+    devices: {board: {requires: [console]}}
+    steps: [{expect: {pattern: x, within: "${{ inputs.within }}"}}]
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> str:
+    """The head of a pipeline with a schema of its own, and a library beside it."""
+    (tmp_path / "lib.yaml").write_text(LIBRARY)
+    head = "flow: 1\ninclude: {hil: lib.yaml}\ndevices: {dut: board=rpi4, ap: board=ap}\n"
+    (tmp_path / "p.yaml").write_text(f"{head}steps: [{{call: hil.boot, with: {{within: 3s}}}}]\n")
+    schema = tmp_path / "own.json"
+    schema.write_text(json.dumps(own_schema(tmp_path / "p.yaml", {}, ["board=rpi4", "board=ap"])))
+    return f"# yaml-language-server: $schema={schema.as_uri()}\n{head}"
+
+
+async def test_a_schema_of_its_own_offers_templates_with_their_inputs_and_devices(editor: Editor, own: str) -> None:
+    assert set(await editor.offers(own + "steps:\n  - call: |\n")) == {"hil.boot"}
+    assert {"within", "mode"} <= set(await editor.offers(own + "steps:\n  - call: hil.boot\n    with:\n      |\n"))
+    text = own + "steps:\n  - call: hil.boot\n    with:\n      within: 3s\n      mode: |\n"
+    assert {"fast", "slow"} <= set(await editor.offers(text))
+    text = own + "steps:\n  - call: hil.boot\n    with: {within: 3s}\n    devices:\n      |\n"
+    assert set(await editor.offers(text)) == {"board"}
+    assert {"dut", "ap"} <= set(await editor.offers(own + "steps:\n  - power: cycle\n    device: |\n"))
+
+
+async def test_a_schema_of_its_own_underlines_a_call_that_is_wrong(editor: Editor, own: str) -> None:
+    good = own + "steps:\n  - call: hil.boot\n    with: {within: 3s}\n    devices: {board: dut}\n"
+    assert await editor.problems(good) == []
+    (found,) = await editor.problems(good.replace("hil.boot", "hil.bot"))
+    assert "hil.boot" in found
+    (found,) = await editor.problems(good.replace("within: 3s", "within: 3s, x: 1"))
+    assert found == "7:24 Property x is not allowed."
+    (found,) = await editor.problems(good.replace("with: {within: 3s}", "with: {}"))
+    assert found == '7:11 Missing property "within".'
