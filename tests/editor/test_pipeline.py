@@ -271,4 +271,4 @@ async def test_a_schema_of_its_own_underlines_a_call_that_is_wrong(editor: Edito
     (found,) = await editor.problems(good.replace("within: 3s", "within: 3s, x: 1"))
     assert found == "7:24 Property x is not allowed."
     (found,) = await editor.problems(good.replace("with: {within: 3s}", "with: {}"))
-    assert found == '7:11 Missing property "within".'
+    assert found == '7:5 Missing property "within".'
