@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_type_hints
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 
@@ -31,8 +31,7 @@ class Step(Model, ABC):
     `interfaces` are those that the device must offer, one of them is enough; empty means that no device is needed.
     `lasting` says that what it does to a device is still there after a power cycle: `flow resume` does not repeat it.
     `outside` says that it works on more than drivers and consoles (files, processes, servers, whole images): a replay
-    does not do that again, but takes over how it ended. `pinned` names the field for a file from elsewhere and the one
-    for the digest that it must have: `flow lock` writes that down.
+    does not do that again, but takes over how it ended.
     """
 
     shorthand: ClassVar[str | None] = None
@@ -40,7 +39,6 @@ class Step(Model, ABC):
     interfaces: ClassVar[tuple[type[Interface], ...]] = ()
     lasting: ClassVar[bool] = False
     outside: ClassVar[bool] = False
-    pinned: ClassVar[tuple[str, str] | None] = None
 
     @abstractmethod
     async def run(self, context: Context) -> Outputs | None:
@@ -55,6 +53,15 @@ class Step(Model, ABC):
     def wants(cls, given: Mapping[str, Any]) -> tuple[type[Interface], ...]:
         """The interfaces of which the device must offer one, for a step with the parameters `given`, as written."""
         return cls.interfaces
+
+    @classmethod
+    def stored_files(cls, given: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+        """The files, by path or URL, that a step with the parameters `given`, as written, reads, and their digests."""
+        return iter(())
+
+    def with_digests(self, digest: Callable[[str, str | None], str | None]) -> Self:
+        """This step with the digests that its files must have: of each by its name, and the digest that it has now."""
+        return self
 
     @classmethod
     def outputs_model(cls) -> type[Outputs] | None:

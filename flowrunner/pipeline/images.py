@@ -36,8 +36,8 @@ def image_uses(plan: Plan, environment: Mapping[str, str]) -> Iterator[ImageUse]
 
 def _uses(node: Node, names: Names) -> Iterator[ImageUse]:
     for found in _repeated(node, names):
-        if isinstance(node, StepNode) and node.step.pinned:
-            yield from _use(node, found, *node.step.pinned)
+        if isinstance(node, StepNode):
+            yield from _of_step(node, found)
         inner = found
         if isinstance(node, Call):
             given = _value(node.values, found)
@@ -59,13 +59,13 @@ def _repeated(node: Node, names: Names) -> Sequence[Names]:
     return [{**names, "loop": {"item": item, "index": index}} for index, item in enumerate(items)]
 
 
-def _use(node: StepNode, names: Names, source: str, checksum: str) -> Iterator[ImageUse]:
-    where = node.places.get((source,), node.where)
-    value, digest = _value(node.values.get(source), names), _value(node.values.get(checksum), names)
-    if not isinstance(value, str):
-        yield ImageUse(None, where)
-    elif is_elsewhere(value):
-        yield ImageUse(value, where, digest if isinstance(digest, str) else None)
+def _of_step(node: StepNode, names: Names) -> Iterator[ImageUse]:
+    for source, checksum in node.step.stored_files(node.values):
+        value, digest = _value(source, names), _value(checksum, names)
+        if not isinstance(value, str):
+            yield ImageUse(None, node.where)
+        elif is_elsewhere(value):
+            yield ImageUse(value, node.where, digest if isinstance(digest, str) else None)
 
 
 def _value(value: Any, names: Names) -> Any:

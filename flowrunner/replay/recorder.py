@@ -127,13 +127,11 @@ def _offers(node: Device) -> tuple[type[Interface], ...]:
 def parameters(step: Step, plan: Plan) -> dict[str, Any]:
     """The parameters of a step as plain data; files that are inputs by their digest, wherever they are.
 
-    The digest of what is pinned is left out: `flow.lock` gives it to a frozen run, and its replay does without.
+    Digests of files are left out: `flow.lock` gives them to a frozen run, and its replay does without.
     """
     names = {str(plan.inputs[name]): f"{name} sha256:{facts.sha256[:16]}" for name, facts in plan.input_files.items()}
-    given = {name: getattr(step, name) for name in type(step).model_fields}
-    if step.pinned:
-        given[step.pinned[1]] = None
-    return {name: named(plain(value), names) for name, value in given.items()}
+    bare = step.with_digests(lambda name, digest: None)
+    return {name: named(plain(getattr(bare, name)), names) for name in type(step).model_fields}
 
 
 def named(value: Any, names: dict[str, str]) -> Any:

@@ -47,6 +47,11 @@ class StoredImage(Model):
     """The token of a web server that wants one: what stands behind `Authorization: Bearer`. No other server sees it."""
 
 
+def stored(image: str | StoredImage) -> StoredImage:
+    """What is known of an image that may be no more than its path or URL."""
+    return StoredImage(image=image) if isinstance(image, str) else image
+
+
 class Flashing:
     """Images that go to `flasher`, by target; with `verify` they are read back."""
 

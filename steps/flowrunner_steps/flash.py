@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
 
 import anyio
 from pydantic import Field, model_validator
@@ -13,7 +14,7 @@ from flowrunner.image.codec import Compression
 from flowrunner.interfaces.storage import Flasher
 from flowrunner.model import Duration, SecretText, Size
 from flowrunner.step import Context, Outputs, Step
-from flowrunner_steps._flashing import Flashing, StoredImage
+from flowrunner_steps._flashing import Flashing, StoredImage, stored
 
 ALONE = frozenset({"target", "checksum", "compression", "bmap", "token"})
 """What is said of `image`; each of `images` says it for itself."""
@@ -76,7 +77,6 @@ class Flash(Step):
     interfaces = (Flasher,)
     lasting = True
     outside = True
-    pinned = ("image", "checksum")
 
     image: str | None = None
     """A path or a URL."""
@@ -112,15 +112,28 @@ class Flash(Step):
             raise PydanticCustomError("misplaced", "{why}", {"why": why, "help": "such as root: {image: root.img}"})
         return self
 
+    @classmethod
+    def stored_files(cls, given: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+        if given.get("image") is not None:
+            yield given["image"], given.get("checksum")
+        several = given.get("images") or {}
+        for each in several.values() if isinstance(several, Mapping) else (several,):
+            yield (each.get("image"), each.get("checksum")) if isinstance(each, Mapping) else (each, None)
+
+    def with_digests(self, digest: Callable[[str, str | None], str | None]) -> Self:
+        if self.image is not None:
+            return self.model_copy(update={"checksum": digest(self.image, self.checksum)})
+        held = {}
+        for target, each in self.images.items():
+            image = stored(each)
+            held[target] = image.model_copy(update={"checksum": digest(image.image, image.checksum)})
+        return self.model_copy(update={"images": held})
+
     async def run(self, context: Context) -> FlashOutputs:
         flashing = Flashing(context.use(Flasher), context, verify=self.verify)
         start = anyio.current_time()
         if self.image is None:
-            several = {
-                target: StoredImage(image=each) if isinstance(each, str) else each
-                for target, each in self.images.items()
-            }
-            written = await flashing.several(several)
+            written = await flashing.several({target: stored(each) for target, each in self.images.items()})
         else:
             how = {name: getattr(self, name) for name in ("checksum", "compression", "bmap", "token")}
             written = [await flashing.one(StoredImage(image=self.image, **how), self.target)]

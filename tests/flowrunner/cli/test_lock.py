@@ -208,6 +208,21 @@ def test_an_index_of_copies_leads_to_nothing_else(desk: Desk) -> None:
     assert "folder is the name of one beside the index" in desk.does("check", "p.yaml", status=2)
 
 
+def test_each_of_several_images_is_locked(tmp_path: Path, desk: Desk) -> None:
+    served = tmp_path / "served"
+    served.mkdir()
+    for name in ("a", "b"):
+        (served / f"{name}.img").write_bytes(name.encode() * 1000)
+    with web_server(served) as url:
+        text = "flow: 1\ndevices: {dut: board=lamp}\nsteps:\n  - flash: {images: {one: URL/a.img, two: {image: URL/b.img}}}\n"
+        (desk.folder / "p.yaml").write_text(text.replace("URL", url))
+        desk.does("lock", "p.yaml")
+        assert all(f"{url}/{name}.img" in desk.text for name in ("a", "b"))
+        desk.does("plan", "p.yaml", "--frozen")
+        (desk.folder / "p.yaml").write_text(text.replace("URL/a", "URL/c").replace("URL", url))
+        assert f"the image '{url}/c.img' is not in flow.lock" in desk.does("plan", "p.yaml", "--frozen", status=2)
+
+
 def test_a_frozen_run_is_resumed_as_it_was(desk: Desk, repository: Repository) -> None:
     text = TEMPLATE % repository.url
     (desk.folder / "p.yaml").write_text(text.replace("[{call: a.say}]", "[{call: a.say}, {run: test -e ok}]"))
