@@ -13,6 +13,7 @@ from flowrunner.interfaces.files import Files
 from flowrunner.interfaces.network import DbusNetwork, Network
 from flowrunner.interfaces.power import Power
 from flowrunner.interfaces.screen import Screen
+from flowrunner.interfaces.server import HttpServer, TftpServer
 from flowrunner.interfaces.shell import Shell
 from flowrunner.interfaces.ssh import Ssh
 from flowrunner.interfaces.storage import Flasher, StorageMux, StorageMuxFlasher
@@ -26,6 +27,7 @@ from flowrunner.remote.jumpstarter.generic import GenericFacade
 from flowrunner.remote.jumpstarter.network import DbusFacade, ForeignDbus, ForeignNetwork, NetworkFacade
 from flowrunner.remote.jumpstarter.power import ForeignPower, PowerFacade
 from flowrunner.remote.jumpstarter.screen import ScreenFacade
+from flowrunner.remote.jumpstarter.server import ForeignHttp, ForeignTftp, HttpFacade, TftpFacade
 from flowrunner.remote.jumpstarter.shell import ForeignShell, ShellFacade
 from flowrunner.remote.jumpstarter.ssh import ForeignSsh, SshFacade
 from flowrunner.remote.jumpstarter.storage import (
@@ -57,6 +59,8 @@ FACADES: Mapping[type[Interface], type[Facade]] = {
     Network: NetworkFacade,
     Shell: ShellFacade,
     Ssh: SshFacade,
+    TftpServer: TftpFacade,
+    HttpServer: HttpFacade,
     Screen: ScreenFacade,
     Video: VideoFacade,
 }
@@ -77,6 +81,8 @@ FOREIGN: Mapping[str, type[Interface]] = {
     "jumpstarter_driver_network.client.DbusNetworkClient": ForeignDbus,
     "jumpstarter_driver_shell.client.ShellClient": ForeignShell,
     "jumpstarter_driver_ssh.client.SSHWrapperClient": ForeignSsh,
+    "jumpstarter_driver_tftp.client.TftpServerClient": ForeignTftp,
+    "jumpstarter_driver_http.client.HttpServerClient": ForeignHttp,
     "jumpstarter_driver_ustreamer.client.UStreamerClient": ForeignVideo,
 }
 """What we make of the parts of an exporter of Jumpstarter. Other classes hold parts, or mean nothing to us."""
