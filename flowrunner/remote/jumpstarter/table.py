@@ -17,6 +17,7 @@ from flowrunner.interfaces.server import HttpServer, TftpServer
 from flowrunner.interfaces.shell import Shell
 from flowrunner.interfaces.ssh import Ssh
 from flowrunner.interfaces.storage import Flasher, StorageMux, StorageMuxFlasher
+from flowrunner.interfaces.uboot import Uboot
 from flowrunner.interfaces.video import Video
 from flowrunner.remote.client.peer import Peer
 from flowrunner.remote.jumpstarter.console import ConsoleFacade, ForeignSerial
@@ -38,6 +39,7 @@ from flowrunner.remote.jumpstarter.storage import (
     MuxFacade,
     MuxFlasherFacade,
 )
+from flowrunner.remote.jumpstarter.uboot import ForeignUboot, UbootFacade
 from flowrunner.remote.jumpstarter.video import ForeignVideo, VideoFacade
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ FACADES: Mapping[type[Interface], type[Facade]] = {
     Ssh: SshFacade,
     TftpServer: TftpFacade,
     HttpServer: HttpFacade,
+    Uboot: UbootFacade,
     Screen: ScreenFacade,
     Video: VideoFacade,
 }
@@ -83,6 +86,7 @@ FOREIGN: Mapping[str, type[Interface]] = {
     "jumpstarter_driver_ssh.client.SSHWrapperClient": ForeignSsh,
     "jumpstarter_driver_tftp.client.TftpServerClient": ForeignTftp,
     "jumpstarter_driver_http.client.HttpServerClient": ForeignHttp,
+    "jumpstarter_driver_uboot.client.UbootConsoleClient": ForeignUboot,
     "jumpstarter_driver_ustreamer.client.UStreamerClient": ForeignVideo,
 }
 """What we make of the parts of an exporter of Jumpstarter. Other classes hold parts, or mean nothing to us."""
