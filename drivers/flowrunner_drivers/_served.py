@@ -10,14 +10,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
-from urllib.parse import quote
 
 import anyio
 from pydantic import Field
 
 from flowrunner.driver import Config, Driver
 from flowrunner.errors import BenchError
-from flowrunner.interfaces.server import FILES
+from flowrunner.interfaces.server import FILES, file_url
 from flowrunner.model import FilePath
 from flowrunner.net.dial import resolve
 from flowrunner.net.stream import at, why
@@ -97,7 +96,6 @@ class Server(Driver[C]):
 
     scheme: ClassVar[str]
     kind: ClassVar[socket.SocketKind]
-    usual_port: ClassVar[int]
 
     def __init__(self, config: C, children: Mapping[str, Driver[Any]] | None = None) -> None:
         super().__init__(config, children)
@@ -142,10 +140,8 @@ class Server(Driver[C]):
                     await listening.close()
 
     async def url(self, path: str = "") -> str:
-        port, host = await self.port(), await self.host()
-        host = f"[{host}]" if ":" in host else host
-        place = host if port == self.usual_port else f"{host}:{port}"
-        return f"{self.scheme}://{place}/{quote(path.lstrip('/'))}"
+        port = await self.port()
+        return file_url(self.scheme, await self.host(), port, path)
 
     async def host(self) -> str:
         host = self.config.host

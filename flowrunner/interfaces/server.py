@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from urllib.parse import quote
 
 from flowrunner.interface import Interface, call
 
 FILES = "storage"
 """The part of a server that holds its files."""
+
+USUAL_PORTS = {"tftp": 69, "http": 80}
+"""The ports that a URL leaves out."""
+
+
+def file_url(scheme: str, host: str, port: int, path: str) -> str:
+    """The URL of a file of a server: `tftp://192.168.7.1/boot/Image`, `http://[::1]:8080/a%20b`."""
+    host = f"[{host}]" if ":" in host else host
+    place = host if port == USUAL_PORTS[scheme] else f"{host}:{port}"
+    return f"{scheme}://{place}/{quote(path.lstrip('/'))}"
 
 
 class FileServer(Interface):

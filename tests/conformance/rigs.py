@@ -133,6 +133,7 @@ QEMU: dict[str, Any] = {"accel": "tcg", "mem": "32M", "smp": 1, "network": False
 
 AT_S = Rig("network.unix", lambda folder: {"path": str(folder / "s")})
 ECHO = Rig("network.echo", lambda _: {})
+LOOP = Rig("console.serial", lambda _: {"url": "loop://"})
 SUPPLY = Rig("power.virtual", lambda _: {"interval": 0})
 SSH = Rig("ssh.client", lambda _: NOWHERE, far_end=_sshd, talk=KEY_EXCHANGE, greeting=b"SSH-2.0-")
 
@@ -141,9 +142,10 @@ RIGS = (
     Rig("flasher.network", _flasher, far_end=netboard.disk, children=NETBOARD, marks=NEEDS_ROOT),
     Rig("flasher.rcar_s4", _flasher, far_end=netboard.disk, children=NETBOARD, marks=NEEDS_ROOT, twin=True),
     Rig("flasher.ti_j784s4", _flasher, far_end=netboard.disk, children=NETBOARD, marks=NEEDS_ROOT, twin=True),
-    Rig("console.serial", lambda _: {"url": "loop://"}),
+    LOOP,
     Rig("console.serial", lambda _: {"url": "nowhere"}, far_end=ports.adapter),
     Rig("console.serial", lambda _: {"url": "nowhere"}, far_end=ports.terminal_server, marks=TERMINAL_SERVER),
+    Rig("console.uboot", lambda _: {}, children={"power": SUPPLY, "serial": LOOP}),
     Rig("files.opendal", lambda folder: {"scheme": "fs", "kwargs": {"root": str(folder / "files")}}),
     Rig("files.sftp", lambda folder: {"root": str(folder / "files")}, children={"ssh": SSH}),
     Rig("http.server", lambda folder: {"root_dir": folder / "files", **FREE}),

@@ -35,3 +35,5 @@ class NetworkFlasher(BaseFlasher[NetworkFlasherConfig]):
     `host` only while a board is flashed; boards of one host wait for each other there. Port 69 needs rights. DHCP is
     not its business. When anything goes wrong, the board is left without power.
     """
+
+    aliases = ("jumpstarter_driver_flashers.driver.BaseFlasher",)

@@ -49,7 +49,6 @@ class HttpServer(Server[HttpServerConfig], HttpServerInterface):
     aliases = ("jumpstarter_driver_http.driver.HttpServer",)
     scheme = "http"
     kind = socket.SOCK_STREAM
-    usual_port = 80
 
     async def listen(self, family: int, address: Any) -> Listening:
         try:

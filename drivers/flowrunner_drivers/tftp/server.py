@@ -64,7 +64,6 @@ class Tftp(Server[TftpConfig], TftpServer):
     aliases = ("jumpstarter_driver_tftp.driver.Tftp",)
     scheme = "tftp"
     kind = socket.SOCK_DGRAM
-    usual_port = 69
 
     async def listen(self, family: int, address: Any) -> Listener:
         config = self.config

@@ -13,9 +13,11 @@ from flowrunner.interfaces.files import Files
 from flowrunner.interfaces.network import DbusNetwork, Network
 from flowrunner.interfaces.power import Power
 from flowrunner.interfaces.screen import Screen
+from flowrunner.interfaces.server import HttpServer, TftpServer
 from flowrunner.interfaces.shell import Shell
 from flowrunner.interfaces.ssh import Ssh
 from flowrunner.interfaces.storage import Flasher, StorageMux, StorageMuxFlasher
+from flowrunner.interfaces.uboot import Uboot
 from flowrunner.interfaces.video import Video
 from flowrunner.remote.client.peer import Peer
 from flowrunner.remote.jumpstarter.console import ConsoleFacade, ForeignSerial
@@ -26,6 +28,7 @@ from flowrunner.remote.jumpstarter.generic import GenericFacade
 from flowrunner.remote.jumpstarter.network import DbusFacade, ForeignDbus, ForeignNetwork, NetworkFacade
 from flowrunner.remote.jumpstarter.power import ForeignPower, PowerFacade
 from flowrunner.remote.jumpstarter.screen import ScreenFacade
+from flowrunner.remote.jumpstarter.server import ForeignHttp, ForeignTftp, HttpFacade, TftpFacade
 from flowrunner.remote.jumpstarter.shell import ForeignShell, ShellFacade
 from flowrunner.remote.jumpstarter.ssh import ForeignSsh, SshFacade
 from flowrunner.remote.jumpstarter.storage import (
@@ -36,6 +39,7 @@ from flowrunner.remote.jumpstarter.storage import (
     MuxFacade,
     MuxFlasherFacade,
 )
+from flowrunner.remote.jumpstarter.uboot import ForeignUboot, UbootFacade
 from flowrunner.remote.jumpstarter.video import ForeignVideo, VideoFacade
 
 if TYPE_CHECKING:
@@ -57,6 +61,9 @@ FACADES: Mapping[type[Interface], type[Facade]] = {
     Network: NetworkFacade,
     Shell: ShellFacade,
     Ssh: SshFacade,
+    TftpServer: TftpFacade,
+    HttpServer: HttpFacade,
+    Uboot: UbootFacade,
     Screen: ScreenFacade,
     Video: VideoFacade,
 }
@@ -77,6 +84,9 @@ FOREIGN: Mapping[str, type[Interface]] = {
     "jumpstarter_driver_network.client.DbusNetworkClient": ForeignDbus,
     "jumpstarter_driver_shell.client.ShellClient": ForeignShell,
     "jumpstarter_driver_ssh.client.SSHWrapperClient": ForeignSsh,
+    "jumpstarter_driver_tftp.client.TftpServerClient": ForeignTftp,
+    "jumpstarter_driver_http.client.HttpServerClient": ForeignHttp,
+    "jumpstarter_driver_uboot.client.UbootConsoleClient": ForeignUboot,
     "jumpstarter_driver_ustreamer.client.UStreamerClient": ForeignVideo,
 }
 """What we make of the parts of an exporter of Jumpstarter. Other classes hold parts, or mean nothing to us."""
