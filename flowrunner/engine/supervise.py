@@ -7,8 +7,6 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import anyio
-
 from flowrunner.engine.halt import Halt, Limit
 from flowrunner.engine.result import Result
 from flowrunner.errors import unwrap
@@ -37,11 +35,12 @@ class Idle:
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
-        self._last = anyio.current_time()
+        self._time = asyncio.get_running_loop().time  # `anyio.current_time` may know no loop in a timer, outside tasks
+        self._last = self._time()
 
     def sign(self) -> None:
         """Something moved."""
-        self._last = anyio.current_time()
+        self._last = self._time()
 
     def start(self, expired: Callable[[], None]) -> Callable[[], None]:
         """Call `expired` once nothing moved for so long; returns how to stop."""
@@ -52,7 +51,7 @@ class Idle:
         self.sign()
 
         def look() -> None:
-            if anyio.current_time() - self._last >= seconds:
+            if self._time() - self._last >= seconds:
                 expired()
             else:
                 timers.append(loop.call_at(self._last + seconds, look))
