@@ -93,7 +93,8 @@ def test_what_a_killed_process_left_powered_is_turned_off_by_the_next(desk: Desk
             assert desk.lamp.exists()
             with desk.exporter():
                 assert not desk.lamp.exists()
-        shell.communicate(timeout=30)
+                shell.communicate(timeout=60)  # it learns here that its lease is gone; with nobody there it would wait
+        shell.communicate(timeout=60)
     assert not list((desk.folder / "locks").glob("*.owed"))
 
 

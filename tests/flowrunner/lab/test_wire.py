@@ -87,11 +87,11 @@ async def test_runs_of_two_machines_queue_at_the_exporter(tmp_path: Path, events
             done.append("second")
 
     first = lease(lab(tmp_path, "here"), request(selector=""))
-    late = lease(lab(tmp_path, "elsewhere"), request(selector=""), queue_timeout=0.1)
+    late = lease(lab(tmp_path, "elsewhere"), request(selector=""), queue_timeout=1)
     async with serving(tmp_path), anyio.create_task_group() as tasks, first:
         tasks.start_soon(second)
         await waits.wait()
-        with pytest.raises(LeaseTimeout, match="no lease for 'dut' within 100ms: in use by alice, run 7f3a") as caught:
+        with pytest.raises(LeaseTimeout, match="no lease for 'dut' within 1s: in use by alice, run 7f3a") as caught:
             await late.__aenter__()
         assert caught.value.blame == "infra"
         done.append("first")
