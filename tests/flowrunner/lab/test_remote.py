@@ -134,8 +134,8 @@ async def test_waiting_at_the_exporter_is_told_and_bounded_by_the_queue_timeout(
     assert told == [("dut", "bob, elsewhere", 1)]
     assert events == []
     far.holder = None
-    async with lease(site.lab(RACK), request(selector=""), queue_timeout=2):
-        await anyio.sleep(0.06)  # the queue is over: its time means nothing any more
+    async with lease(site.lab(RACK), request(selector=""), queue_timeout=0.5):
+        await anyio.sleep(0.6)  # the queue is over: its time means nothing any more
 
 
 async def test_several_are_taken_in_the_order_of_their_own_names_whatever_they_are_called_here(site: Site) -> None:
